@@ -1,0 +1,163 @@
+//! What the user asked for: the `INPUT_*` variables of a step, read strictly, as typed values.
+//!
+//! Reading collects every complaint instead of stopping at the first, and needs no network:
+//! a run with wrong inputs sends no request.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use globset::GlobMatcher;
+use jiff::SignedDuration;
+use regex::Regex;
+use reqwest::Url;
+use secrecy::SecretString;
+
+use crate::{model::PackageType, report::Mode};
+
+/// Everything a run needs to know before it begins.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The token; nothing but the client exposes it.
+    pub token: SecretString,
+    /// What the run is for.
+    pub mode: Mode,
+    /// Login of the owner.
+    pub owner: String,
+    /// Which of the six.
+    pub package_type: PackageType,
+    /// Which packages.
+    pub packages: PackageSelection,
+    /// Whether a package that does not exist is an error.
+    pub if_missing: IfMissing,
+    /// What selects and protects versions.
+    pub rules: Rules,
+    /// What holds a plan back as a whole.
+    pub guards: Guards,
+    /// Where the report goes; `None` = no report.
+    pub report_file: Option<PathBuf>,
+    /// Everything but the change itself.
+    pub dry_run: bool,
+    /// Look again after a deletion.
+    pub verify: bool,
+    /// How fast to go.
+    pub pace: Pace,
+    /// Base of the API, without a slash at the end.
+    pub api_url: Url,
+    /// Base of the container registry.
+    pub registry_url: Url,
+    /// Every input that holds, by name, without the token: what was set, and the defaults.
+    pub effective: BTreeMap<String, String>,
+}
+
+/// Which packages of the owner are meant.
+#[derive(Debug, Default)]
+pub struct PackageSelection {
+    /// Plain names, in the order given, each once.
+    pub names: Vec<String>,
+    /// Patterns with `*` and `?`, which also match `/`.
+    pub globs: Vec<GlobMatcher>,
+    /// What `!glob` takes away, from the names as well.
+    pub taken_away: Vec<GlobMatcher>,
+}
+
+/// What a plain name that does not exist means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMissing {
+    /// That package fails.
+    Fail,
+    /// There is nothing to do.
+    Ignore,
+}
+
+/// Which versions a container's rules speak of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagStatus {
+    /// Those with tags of their own.
+    Tagged,
+    /// Those without any tag.
+    Untagged,
+    /// The tagged ones that `tags` picks, and the untagged ones.
+    Any,
+}
+
+/// A version as the user names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VersionReference {
+    /// GitHub's number.
+    Id(u64),
+    /// `sha256:` and 64 hex digits.
+    Digest(String),
+}
+
+/// What selects and protects versions. Everything here is used without any input or output.
+#[derive(Debug)]
+pub struct Rules {
+    /// `tags`; `None` if unset.
+    pub tags: Option<Vec<TagPattern>>,
+    /// `exclude-tags`, or its default.
+    pub exclude_tags: Vec<TagPattern>,
+    /// Whether `exclude-tags` was set (and is not the default).
+    pub exclude_tags_set: bool,
+    /// `tag-status`; `None` if unset, which means tagged ones but selects nothing by itself.
+    pub tag_status: Option<TagStatus>,
+    /// `older-than`, never negative.
+    pub older_than: Option<SignedDuration>,
+    /// `keep-latest`.
+    pub keep_latest: Option<usize>,
+    /// `group-by`: has at least one capture.
+    pub group_by: Option<Regex>,
+    /// `version-ids`, each once.
+    pub version_ids: Option<Vec<VersionReference>>,
+    /// `untagged-grace`, never negative.
+    pub untagged_grace: SignedDuration,
+    /// `deleted-within` (restore only), never negative.
+    pub deleted_within: Option<SignedDuration>,
+    /// `limit`: at most this many roots in this run.
+    pub limit: Option<usize>,
+}
+
+/// What holds a plan back as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Guards {
+    /// `max-deletions` of the whole run.
+    pub max_deletions: Option<u64>,
+    /// `max-delete-percent` of a package's active versions.
+    pub max_delete_percent: u8,
+}
+
+/// How fast to go.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Requests in flight to one host, 1 to 90.
+    pub concurrency: usize,
+    /// GitHub's secondary limit; `None` = unlimited (the input's `0`).
+    pub points_per_minute: Option<u32>,
+    /// Percent of the primary limit that is left for others.
+    pub quota_reserve_percent: u8,
+    /// Longest single wait for a rate limit to reset.
+    pub max_wait: SignedDuration,
+}
+
+/// One line of `tags` or `exclude-tags`: a regex, and the same regex anchored at both ends.
+#[derive(Clone, Debug)]
+pub struct TagPattern {
+    text: String,
+    full: Regex,
+    part: Regex,
+}
+
+impl TagPattern {
+    /// The pattern as the user wrote it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the whole tag matches.
+    pub fn matches(&self, tag: &str) -> bool {
+        self.full.is_match(tag)
+    }
+
+    /// Whether something in the tag matches.
+    pub fn occurs_in(&self, tag: &str) -> bool {
+        self.part.is_match(tag)
+    }
+}

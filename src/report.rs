@@ -1,0 +1,239 @@
+//! What a run means to do and what came of it, as data: the document of the report file, and
+//! what the log, the summary and the outputs are told from.
+//!
+//! The fields and their order are a file format: other runs read it to restore.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::PackageType;
+
+pub mod file;
+
+/// The version of the file format.
+pub const SCHEMA: u32 = 1;
+
+/// A whole run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Always [`SCHEMA`].
+    pub schema: u32,
+    /// `tidy-packages` and its version.
+    pub tool: String,
+    /// What was asked for.
+    pub mode: Mode,
+    /// Whether changes were left out.
+    pub dry_run: bool,
+    /// `running` until the end.
+    pub status: Status,
+    /// Login of the owner.
+    pub owner: String,
+    /// Base of the API that was spoken to.
+    pub api_url: String,
+    /// `owner/name` of the repository whose workflow this is, where known.
+    pub repository: Option<String>,
+    /// The workflow run's number, where known.
+    pub run_id: Option<String>,
+    /// The one moment that all ages count from; `None` before GitHub was asked.
+    pub now: Option<Timestamp>,
+    /// When the run began, by the own clock.
+    pub started_at: Timestamp,
+    /// When it ended, by the own clock.
+    pub finished_at: Option<Timestamp>,
+    /// Every input that holds, by name, without the token.
+    pub inputs: BTreeMap<String, String>,
+    /// Kept current with `packages`.
+    pub counts: Counts,
+    /// In the order they are worked on.
+    pub packages: Vec<PackageReport>,
+    /// What the user should know although nothing failed. Not part of the file.
+    #[serde(skip)]
+    pub warnings: Vec<String>,
+    /// What ended or spoilt the run as a whole, each with what to do about it. Not part of the file.
+    #[serde(skip)]
+    pub errors: Vec<String>,
+    /// Where the report file is, relative to the workspace. Not part of the file.
+    #[serde(skip)]
+    pub path: Option<String>,
+}
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Delete what the inputs select.
+    Delete,
+    /// Bring deleted versions back.
+    Restore,
+    /// List and explain, change nothing.
+    Report,
+}
+
+/// How a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Not over yet.
+    Running,
+    /// All that was planned has been dealt with.
+    Complete,
+    /// A rate or time limit stopped it; the next run goes on.
+    Partial,
+    /// A guard held it back, for one package at least.
+    Refused,
+    /// Something failed; everything else was done.
+    Failed,
+    /// A signal ended it.
+    Cancelled,
+}
+
+impl Status {
+    /// The word that outputs and the file use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// How many versions there are of each kind.
+///
+/// `kept + selected` are the active versions; once a live deletion has ended,
+/// `selected = deleted + untagged + retained + failed + skipped`. A dry run has only
+/// `selected`, `retained` and `kept`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Decided to go (or, in a restore, to come back).
+    pub selected: u64,
+    /// Deleted, or found gone already.
+    pub deleted: u64,
+    /// Lost some of its tags only.
+    pub untagged: u64,
+    /// Brought back.
+    pub restored: u64,
+    /// Would go, but GitHub refuses.
+    pub retained: u64,
+    /// Could not be changed.
+    pub failed: u64,
+    /// Selected, but not tried.
+    pub skipped: u64,
+    /// Left as they are.
+    pub kept: u64,
+}
+
+/// One package of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PackageReport {
+    /// Which registry it lives in.
+    #[serde(rename = "type")]
+    pub package_type: PackageType,
+    /// Its name as GitHub lists it.
+    pub name: String,
+    /// `public`, `private`, … where known.
+    pub visibility: Option<String>,
+    /// How many active versions it has (in a restore: `None` where GitHub did not say).
+    pub active: Option<u64>,
+    /// `delete` or `restore` where the whole package is concerned.
+    pub decision: Option<Decision>,
+    /// What ended this package, and what to do about it.
+    pub error: Option<String>,
+    /// Whether a guard held this package back (then `error` says which). Not part of the file.
+    #[serde(skip)]
+    pub refused: bool,
+    /// Every version in question, newest first.
+    pub versions: Vec<VersionReport>,
+}
+
+/// One version of a run: what was decided and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VersionReport {
+    /// GitHub's number for it.
+    pub id: u64,
+    /// Version string or digest.
+    pub name: String,
+    /// All its tags; empty where GitHub did not say.
+    pub tags: Vec<String>,
+    /// When it was pushed, where known.
+    pub created_at: Option<Timestamp>,
+    /// When it was last changed, where known.
+    pub updated_at: Option<Timestamp>,
+    /// Its place in the image graph.
+    pub role: Role,
+    /// What should happen to it.
+    pub decision: Decision,
+    /// One line that names what decided.
+    pub reason: String,
+    /// The id of the version it goes with.
+    pub via: Option<u64>,
+    /// With `untag`: the tags to take off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untag: Vec<String>,
+    /// What came of the decision; `None` where there was nothing to do.
+    pub outcome: Option<Outcome>,
+    /// What GitHub answered where it refused, or why it was not tried.
+    pub error: Option<String>,
+    /// When the outcome was known.
+    pub at: Option<Timestamp>,
+}
+
+/// A version's place in the image graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Nothing live lists it, and it refers to nothing live.
+    Root,
+    /// An index lists it.
+    Child,
+    /// It refers to another version.
+    Referrer,
+}
+
+/// What should happen to a version (or a whole package).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It goes.
+    Delete,
+    /// It is left as it is.
+    Keep,
+    /// It would go, but GitHub would refuse.
+    Retain,
+    /// It comes back.
+    Restore,
+    /// Some of its tags go.
+    Untag,
+}
+
+impl Decision {
+    /// Whether it counts as selected.
+    pub fn is_selected(self) -> bool {
+        self != Self::Keep
+    }
+}
+
+/// What came of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Not tried yet; in a report that never finished: perhaps done.
+    Planned,
+    /// Done.
+    Done,
+    /// Was gone already.
+    Gone,
+    /// GitHub refuses to delete it.
+    Retained,
+    /// Could not be done.
+    Failed,
+    /// Not tried.
+    Skipped,
+    /// The run ended before GitHub had answered.
+    Unknown,
+}
