@@ -1,5 +1,4 @@
 //! Tidy Packages cleans up GitHub Packages.
-#![doc = ""]
 
 pub mod inputs;
 pub mod model;

@@ -115,7 +115,7 @@ impl Version {
 }
 
 /// The digest that a fallback tag names: `sha256-` and 64 hex digits, with or without a suffix
-/// that starts with a dot or a dash (cosign's `.sig`, `.att`, `.sbom`).
+/// (cosign's `.sig`, `.att`, `.sbom`).
 ///
 /// Source: the referrers tag schema of the OCI distribution specification, and cosign's
 /// signature specification. Anything that only looks alike is an ordinary tag.
@@ -124,7 +124,8 @@ pub fn subject_of_fallback_tag(tag: &str) -> Option<String> {
     let hex = rest.get(..64)?;
     let suffix = &rest[64..];
     let is_hex = hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    (is_hex && (suffix.is_empty() || suffix.starts_with(['.', '-']))).then(|| format!("sha256:{hex}"))
+    let ends_there = !suffix.starts_with(|first: char| first.is_ascii_hexdigit());
+    (is_hex && ends_there).then(|| format!("sha256:{hex}"))
 }
 
 #[cfg(test)]
