@@ -1,5 +1,33 @@
-//! Tidy Packages cleans up GitHub Packages.
+//! Tidy Packages cleans up GitHub Packages: it reads, plans, applies and tells.
+//!
+//! ```text
+//!  INPUT_*  --inputs-->  Inputs
+//!  owner, packages  <--github--  what is there
+//!                    |
+//!                  plan      pure: a decision and a reason for every version
+//!                    |
+//!                  report    the document everything is told from
+//!                    |
+//!                  apply     the one place that changes anything
+//!                    |
+//!                  tell      log, summary, outputs
+//! ```
+//!
+//! The library exists for the binary and its tests; it is no interface for others.
 
+pub mod apply;
+pub mod clock;
+pub mod github;
 pub mod inputs;
 pub mod model;
+pub mod owner;
+pub mod packages;
+pub mod plan;
 pub mod report;
+pub mod rights;
+mod run;
+pub mod stop;
+pub mod tell;
+pub mod verify;
+
+pub use run::run;

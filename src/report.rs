@@ -128,6 +128,91 @@ pub struct Counts {
     pub kept: u64,
 }
 
+impl Counts {
+    /// Counts what the packages' versions came to.
+    fn of(packages: &[PackageReport], dry_run: bool) -> Self {
+        let mut counts = Self::default();
+        for version in packages.iter().flat_map(|package| &package.versions) {
+            if !version.decision.is_selected() {
+                counts.kept += 1;
+                continue;
+            }
+            counts.selected += 1;
+            match version.outcome {
+                Some(Outcome::Retained) => counts.retained += 1,
+                _ if dry_run => {}
+                Some(Outcome::Done | Outcome::Gone) => match version.decision {
+                    Decision::Restore => counts.restored += 1,
+                    Decision::Untag => counts.untagged += 1,
+                    Decision::Delete | Decision::Keep | Decision::Retain => counts.deleted += 1,
+                },
+                Some(Outcome::Failed | Outcome::Unknown) => counts.failed += 1,
+                Some(Outcome::Skipped) => counts.skipped += 1,
+                Some(Outcome::Planned) | None => {}
+            }
+        }
+        counts
+    }
+}
+
+impl Report {
+    /// Brings the counts up to what the versions say.
+    pub fn recount(&mut self) {
+        self.counts = Counts::of(&self.packages, self.dry_run);
+    }
+
+    /// Closes the books: what was planned and not tried was skipped, and the status follows from
+    /// what happened. `cut_short` says why not everything was tried, if so.
+    pub fn finish(&mut self, cut_short: Option<CutShort>, finished_at: Timestamp) {
+        let why = cut_short.map(CutShort::why_not_tried);
+        let mut unsettled = false;
+        for package in &mut self.packages {
+            let held = package.error.is_some().then_some("not tried: see the package's error");
+            for version in &mut package.versions {
+                if version.outcome == Some(Outcome::Planned) && !self.dry_run {
+                    version.outcome = Some(Outcome::Skipped);
+                    version.error = held.or(why).map(str::to_owned);
+                }
+                unsettled |= matches!(version.outcome, Some(Outcome::Failed | Outcome::Unknown));
+            }
+        }
+        let failed = unsettled
+            || !self.errors.is_empty()
+            || self.packages.iter().any(|package| package.error.is_some() && !package.refused);
+        self.status = match cut_short {
+            Some(CutShort::Cancelled) => Status::Cancelled,
+            _ if failed => Status::Failed,
+            _ if self.packages.iter().any(|package| package.refused) => Status::Refused,
+            Some(CutShort::Limit) => Status::Partial,
+            Some(CutShort::NotWritable) => Status::Refused,
+            None => Status::Complete,
+        };
+        self.finished_at = Some(finished_at);
+        self.recount();
+    }
+}
+
+/// Why a run ended before everything was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutShort {
+    /// A signal.
+    Cancelled,
+    /// A rate limit that resets too late.
+    Limit,
+    /// The report cannot be written, so nothing may be changed.
+    NotWritable,
+}
+
+impl CutShort {
+    fn why_not_tried(self) -> &'static str {
+        match self {
+            Self::Cancelled => "not tried: the run was cancelled",
+            Self::Limit => "not tried: GitHub's rate limit resets too late for this run",
+            Self::NotWritable => "not tried: the report cannot be written",
+        }
+    }
+}
+
 /// One package of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PackageReport {

@@ -1,0 +1,117 @@
+//! What can go wrong with a call, told so that a user knows what happened and what to do.
+
+use std::{fmt, time::Duration};
+
+/// A call that brought no usable answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub kind: FailureKind,
+    /// Method and path of the call.
+    pub request: String,
+    /// GitHub's own message, or the network's; always one line of text from elsewhere.
+    pub message: String,
+    /// GitHub's `x-github-request-id`, which its support asks for.
+    pub request_id: Option<String>,
+    /// Whether the call may have had its effect although it failed.
+    pub perhaps_done: bool,
+}
+
+/// Why a call brought no usable answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// No connection, no answer in time, or an answer cut off, each time it was tried.
+    Unreachable,
+    /// An answer that is not the JSON that the API promises, each time it was tried.
+    NotJson,
+    /// An answer that says of itself that it is incomplete (`x-github-sso: partial-results`).
+    Incomplete,
+    /// Any status that is no success.
+    Status(u16),
+    /// A rate limit that resets too late: the wait would be this long.
+    Limit(Duration),
+    /// The run was asked to stop before this was sent.
+    Stopped,
+}
+
+impl Failure {
+    /// The HTTP status, where there was an answer.
+    pub fn status(&self) -> Option<u16> {
+        match self.kind {
+            FailureKind::Status(status) => Some(status),
+            _ => None,
+        }
+    }
+
+    /// Whether a rate limit is the cause, which is never a failure of the work itself.
+    pub fn is_limit(&self) -> bool {
+        matches!(self.kind, FailureKind::Limit(_))
+    }
+
+    /// Whether GitHub's message contains this, without regard to case.
+    pub(crate) fn says(&self, part: &str) -> bool {
+        self.message.to_lowercase().contains(part)
+    }
+
+    /// What happened and what to do about it.
+    pub fn explained(&self) -> String {
+        match self.advice() {
+            Some(advice) => format!("{self}. {advice}"),
+            None => self.to_string(),
+        }
+    }
+
+    /// What the user can do about it, where there is something to do.
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match self.kind {
+            FailureKind::Status(401) => {
+                "The token is wrong, revoked or expired. Put a valid one in the input `token`; \
+                 without that input the job's own GITHUB_TOKEN is used."
+            }
+            FailureKind::Status(403) if self.says("saml") => {
+                "Authorize the token for the organization's single sign-on: \
+                 https://docs.github.com/authentication/authenticating-with-single-sign-on"
+            }
+            FailureKind::Status(403) if self.says("read:packages") => {
+                "Give the personal access token (classic) the scope `read:packages`."
+            }
+            FailureKind::Status(403 | 404) => {
+                "The token may not do this. GITHUB_TOKEN: the job needs `permissions: packages: write`, and the \
+                 repository the role Admin in the package's settings under \"Manage Actions access\". Personal \
+                 access token (classic): the scopes `read:packages` and `delete:packages` (to restore, \
+                 `write:packages`), and its user must be an admin of the package."
+            }
+            FailureKind::Status(500..) | FailureKind::NotJson | FailureKind::Unreachable => {
+                "It was tried several times. See https://www.githubstatus.com and run the job again: \
+                 what was done stays done, and the next run goes on from there."
+            }
+            FailureKind::Incomplete => {
+                "Authorize the token for the organization's single sign-on, so that GitHub shows everything: \
+                 https://docs.github.com/authentication/authenticating-with-single-sign-on"
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, request, message, request_id, .. } = self;
+        match kind {
+            FailureKind::Unreachable => write!(formatter, "{request} brought no answer: {message}")?,
+            FailureKind::NotJson => write!(formatter, "{request} did not bring what the API promises: {message}")?,
+            FailureKind::Incomplete => write!(formatter, "{request} was answered incompletely: {message}")?,
+            FailureKind::Status(status) => write!(formatter, "{request} was answered with {status}: {message}")?,
+            FailureKind::Limit(wait) => {
+                write!(formatter, "{request} met a rate limit that lasts {} s longer: {message}", wait.as_secs())?;
+            }
+            FailureKind::Stopped => write!(formatter, "{request} was not sent: the run was asked to stop")?,
+        }
+        match request_id {
+            Some(id) => write!(formatter, " (request id {id})"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

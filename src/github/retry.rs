@@ -1,0 +1,155 @@
+//! What to do about an answer, or the lack of one: take it, wait and ask again, or give up.
+//! A decision without a clock of its own.
+//!
+//! Every call here may be repeated: reads change nothing, and a repeated deletion or restoration
+//! finds what the first one did.
+
+use std::time::Duration;
+
+/// The waits between the attempts after a fault: five repetitions over about half a minute.
+const FAULT_WAITS: [u64; 5] = [1, 2, 4, 8, 16];
+/// The first wait after a limit answer that names none; doubled each time
+/// (<https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api>).
+const LIMIT_WAIT: Duration = Duration::from_secs(60);
+/// Limit answers in a row to one call before the run stops: a server that never lets anything
+/// through must not hold a job for ever.
+const MOST_LIMITS: u32 = 20;
+
+/// What of an answer decides.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen<'a> {
+    /// The HTTP status.
+    pub(super) status: u16,
+    /// The header `retry-after`.
+    pub(super) retry_after: Option<&'a str>,
+    /// The header `x-ratelimit-remaining`.
+    pub(super) remaining: Option<u64>,
+    /// How long until the primary limit resets, from `x-ratelimit-reset` and `date`.
+    pub(super) resets_in: Option<Duration>,
+    /// GitHub's message, if the body has one.
+    pub(super) message: &'a str,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is an answer.
+    Take,
+    /// The server had a fault: ask again as after no answer at all.
+    Fault,
+    /// Ask again after this long: a rate limit.
+    RepeatAfterLimit(Duration),
+    /// The rate limit will not let this call through within any sensible time.
+    GiveUpOnLimit,
+}
+
+/// How often one call has met what.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Attempts {
+    faults: usize,
+    limits: u32,
+}
+
+impl Attempts {
+    /// How long to wait after an attempt that brought no usable answer (a network error, a server
+    /// error, a cut-off body, a 200 that is not what was promised). `None` when it is time to
+    /// give up. `jitter` is between 0 and 1.
+    pub(super) fn after_fault(&mut self, jitter: f32) -> Option<Duration> {
+        let wait = FAULT_WAITS.get(self.faults)?;
+        self.faults += 1;
+        Some(Duration::from_secs(*wait).mul_f32(1.0 + jitter * 0.1))
+    }
+
+    /// Decides on an answer. `jitter` is between 0 and 1.
+    pub(super) fn after_answer(&mut self, seen: Seen<'_>, jitter: f32) -> Next {
+        if is_limit(seen) {
+            return self.after_limit(seen, jitter);
+        }
+        if seen.status >= 500 || seen.status == 408 {
+            return Next::Fault;
+        }
+        Next::Take
+    }
+
+    fn after_limit(&mut self, seen: Seen<'_>, jitter: f32) -> Next {
+        self.limits += 1;
+        if self.limits > MOST_LIMITS {
+            return Next::GiveUpOnLimit;
+        }
+        let named = seen.retry_after.and_then(|text| text.trim().parse::<u64>().ok()).map(Duration::from_secs);
+        let reset = seen.resets_in.filter(|_| seen.remaining == Some(0)).map(|wait| wait + Duration::from_secs(1));
+        let wait = match named.or(reset) {
+            Some(wait) => wait.max(Duration::from_secs(1)),
+            None => (LIMIT_WAIT * 2_u32.saturating_pow(self.limits - 1)).mul_f32(1.0 + jitter * 0.1),
+        };
+        Next::RepeatAfterLimit(wait)
+    }
+}
+
+/// Whether an answer speaks of a rate limit and not of a missing right: both come as 403.
+fn is_limit(seen: Seen<'_>) -> bool {
+    let says_so = || {
+        let message = seen.message.to_ascii_lowercase();
+        message.contains("secondary rate") || message.contains("api rate limit exceeded")
+    };
+    match seen.status {
+        429 => true,
+        403 => seen.retry_after.is_some() || seen.remaining == Some(0) || says_so(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(status: u16) -> Seen<'static> {
+        Seen { status, retry_after: None, remaining: Some(4000), resets_in: None, message: "" }
+    }
+
+    #[test]
+    fn a_server_error_is_repeated_five_times_over_half_a_minute() {
+        let mut attempts = Attempts::default();
+        assert_eq!(attempts.after_answer(seen(500), 0.0), Next::Fault);
+        let waits: Vec<_> = std::iter::from_fn(|| attempts.after_fault(0.0)).map(|wait| wait.as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16]);
+    }
+
+    #[test]
+    fn limits_and_missing_rights_are_told_apart() {
+        let limit = |seen: Seen<'_>| matches!(Attempts::default().after_answer(seen, 0.0), Next::RepeatAfterLimit(_));
+        assert!(!limit(Seen { message: "Resource not accessible by integration", ..seen(403) }));
+        assert!(!limit(Seen { message: "You need at least read:packages scope to list packages.", ..seen(403) }));
+        assert!(limit(Seen { message: "You have exceeded a secondary rate limit. Please wait.", ..seen(403) }));
+        assert!(limit(Seen { message: "API rate limit exceeded for installation ID 1.", ..seen(403) }));
+        assert!(limit(Seen { remaining: Some(0), ..seen(403) }));
+        assert!(limit(Seen { retry_after: Some("60"), ..seen(403) }));
+        assert!(limit(seen(429)));
+        assert!(!limit(seen(404)));
+    }
+
+    #[test]
+    fn the_wait_is_what_the_answer_names_or_the_reset_or_a_minute_doubling() {
+        let wait = |seen: Seen<'_>| Attempts::default().after_answer(seen, 0.0);
+        let named = Seen { retry_after: Some("7"), remaining: Some(0), ..seen(429) };
+        assert_eq!(wait(named), Next::RepeatAfterLimit(Duration::from_secs(7)));
+        let reset = Seen { remaining: Some(0), resets_in: Some(Duration::from_secs(99)), ..seen(403) };
+        assert_eq!(wait(reset), Next::RepeatAfterLimit(Duration::from_secs(100)));
+        assert_eq!(
+            wait(Seen { retry_after: Some("soon"), ..seen(429) }),
+            Next::RepeatAfterLimit(Duration::from_secs(60))
+        );
+
+        let mut attempts = Attempts::default();
+        let waits: Vec<_> = (0..4).map(|_| attempts.after_answer(seen(429), 0.0)).collect();
+        assert_eq!(waits, [60, 120, 240, 480].map(|wait| Next::RepeatAfterLimit(Duration::from_secs(wait))));
+    }
+
+    #[test]
+    fn a_server_that_never_lets_a_call_through_is_given_up() {
+        let mut attempts = Attempts::default();
+        let answer = Seen { retry_after: Some("0"), ..seen(429) };
+        let repeated = (0..100).take_while(|_| attempts.after_answer(answer, 0.0) != Next::GiveUpOnLimit).count();
+        assert_eq!(repeated, 20);
+    }
+}

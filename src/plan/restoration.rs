@@ -1,0 +1,101 @@
+//! Which deleted versions come back.
+
+use jiff::Timestamp;
+
+use super::{
+    Hold, Listing, PackagePlan, Plan, Verdict,
+    deletion::{all_match, excluded, is, names},
+    newest_first,
+    reason::Reason,
+};
+use crate::{
+    inputs::Rules,
+    model::Version,
+    report::{Decision, Role},
+};
+
+/// Plans a restoration.
+///
+/// A listing's versions are the deleted ones; `still_active` are those that `version-ids` names
+/// and that are not deleted at all.
+pub fn restoration(listings: Vec<(Listing, Vec<Version>)>, rules: &Rules, now: Timestamp) -> Plan {
+    let mut packages: Vec<_> =
+        listings.into_iter().map(|(listing, still_active)| of_package(listing, still_active, rules, now)).collect();
+    limit(&mut packages, rules.limit);
+    Plan { packages, warnings: Vec::new() }
+}
+
+fn of_package(listing: Listing, still_active: Vec<Version>, rules: &Rules, now: Timestamp) -> PackagePlan {
+    let Listing { package, active, mut versions } = listing;
+    versions.sort_by(newest_first);
+    let absent: Vec<_> = rules
+        .version_ids
+        .iter()
+        .flatten()
+        .filter(|reference| !versions.iter().chain(&still_active).any(|version| is(reference, version)))
+        .map(ToString::to_string)
+        .collect();
+    let hold = (!absent.is_empty()).then(|| {
+        Hold::Failed(format!(
+            "version-ids: {} neither among the package's {} deleted versions nor active; nothing was restored. GitHub \
+             keeps deleted versions for 30 days",
+            absent.join(", "),
+            versions.len()
+        ))
+    });
+    let deleted = versions.into_iter().map(|version| {
+        let (decision, reason) = match comes_back(&version, rules, now) {
+            Ok(reason) if hold.is_none() => (Decision::Restore, reason),
+            Ok(reason) | Err(reason) => (Decision::Keep, reason),
+        };
+        Verdict { version, role: Role::Root, decision, reason }
+    });
+    let mut verdicts: Vec<_> = deleted.collect();
+    verdicts.extend(still_active.into_iter().map(|version| Verdict {
+        version,
+        role: Role::Root,
+        decision: Decision::Keep,
+        reason: Reason::NotDeleted,
+    }));
+    PackagePlan { package, active, verdicts, hold }
+}
+
+fn comes_back(version: &Version, rules: &Rules, now: Timestamp) -> Result<Reason, Reason> {
+    let mut why = Reason::NotNamed;
+    if let Some(wanted) = &rules.version_ids {
+        if !names(wanted, version) {
+            return Err(Reason::NotNamed);
+        }
+        why = Reason::Named;
+    }
+    if let Some(span) = rules.deleted_within {
+        let within = version.deleted_at.is_some_and(|deleted_at| now.duration_since(deleted_at) <= span);
+        if !within {
+            return Err(Reason::DeletedEarlier(span));
+        }
+        why = Reason::DeletedWithin(span);
+    }
+    if let Some(patterns) = &rules.tags {
+        let own: Vec<_> = version.own_tags().collect();
+        if version.tags.is_none() {
+            return Err(Reason::TagsUnknown);
+        }
+        why = all_match(&own, patterns)?;
+    }
+    if let Some((tag, pattern)) = version.tags.as_ref().and_then(|tags| excluded(tags, &rules.exclude_tags)) {
+        return Err(Reason::Excluded { tag, pattern });
+    }
+    Ok(why)
+}
+
+/// `limit`: the versions that were deleted last come back first.
+fn limit(packages: &mut [PackagePlan], limit: Option<usize>) {
+    let Some(limit) = limit else { return };
+    let coming = packages.iter_mut().flat_map(|package| &mut package.verdicts);
+    let mut coming: Vec<_> = coming.filter(|verdict| verdict.decision == Decision::Restore).collect();
+    coming.sort_by_key(|verdict| std::cmp::Reverse((verdict.version.deleted_at, verdict.version.id)));
+    for verdict in coming.into_iter().skip(limit) {
+        verdict.decision = Decision::Keep;
+        verdict.reason = Reason::Limit(limit);
+    }
+}
