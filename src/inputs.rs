@@ -3,7 +3,7 @@
 //! Reading collects every complaint instead of stopping at the first, and needs no network:
 //! a run with wrong inputs sends no request.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use globset::GlobMatcher;
 use jiff::SignedDuration;
@@ -12,6 +12,22 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use crate::{model::PackageType, report::Mode};
+
+mod contradictions;
+mod duration;
+mod environment;
+mod nearest;
+mod raw;
+mod read;
+mod tag_pattern;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub use environment::Environment;
+pub use raw::{ALL, Input};
+pub use read::read;
+pub use tag_pattern::TagPattern;
 
 /// Everything a run needs to know before it begins.
 #[derive(Debug)]
@@ -46,6 +62,47 @@ pub struct Inputs {
     pub registry_url: Url,
     /// Every input that holds, by name, without the token: what was set, and the defaults.
     pub effective: BTreeMap<String, String>,
+    /// The folder that relative paths start from.
+    pub workspace: PathBuf,
+    /// What is known of the workflow around.
+    pub context: Context,
+}
+
+/// What is known of the workflow around.
+#[derive(Debug, Default)]
+pub struct Context {
+    /// `owner/name` of the repository whose workflow this is.
+    pub repository: Option<String>,
+    /// The workflow run's number.
+    pub run_id: Option<String>,
+    /// The file with the event that started the workflow.
+    pub event_path: Option<PathBuf>,
+}
+
+/// Something wrong with an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// The input's name.
+    pub input: String,
+    /// What is wrong, and the nearest valid form.
+    pub message: String,
+}
+
+impl Complaint {
+    pub(crate) fn new(input: &str, message: impl Into<String>) -> Self {
+        Self { input: input.to_owned(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Complaint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "input `{}`: {}", self.input, self.message)
+    }
+}
+
+/// The token alone, so that it can be masked before anything is said.
+pub fn token(environment: &Environment) -> Option<SecretString> {
+    environment.get("INPUT_TOKEN").map(SecretString::from)
 }
 
 /// Which packages of the owner are meant.
@@ -86,6 +143,15 @@ pub enum VersionReference {
     Id(u64),
     /// `sha256:` and 64 hex digits.
     Digest(String),
+}
+
+impl fmt::Display for VersionReference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(formatter, "{id}"),
+            Self::Digest(digest) => formatter.write_str(digest),
+        }
+    }
 }
 
 /// What selects and protects versions. Everything here is used without any input or output.
@@ -135,29 +201,4 @@ pub struct Pace {
     pub quota_reserve_percent: u8,
     /// Longest single wait for a rate limit to reset.
     pub max_wait: SignedDuration,
-}
-
-/// One line of `tags` or `exclude-tags`: a regex, and the same regex anchored at both ends.
-#[derive(Clone, Debug)]
-pub struct TagPattern {
-    text: String,
-    full: Regex,
-    part: Regex,
-}
-
-impl TagPattern {
-    /// The pattern as the user wrote it.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether the whole tag matches.
-    pub fn matches(&self, tag: &str) -> bool {
-        self.full.is_match(tag)
-    }
-
-    /// Whether something in the tag matches.
-    pub fn occurs_in(&self, tag: &str) -> bool {
-        self.part.is_match(tag)
-    }
 }

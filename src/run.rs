@@ -46,7 +46,7 @@ pub async fn run(environment: &Environment, clock: Rc<dyn Clock>, stop: Stop, lo
         Ok(inputs) => {
             let report = begin(&inputs, started_at);
             let run = Run { inputs, report, file: None, clock: Rc::clone(&clock), stop, log: Rc::clone(&log) };
-            run.to_the_end(environment).await
+            run.until_the_end(environment).await
         }
         Err(complaints) => {
             let mut report = nothing_begun(started_at);
@@ -62,7 +62,7 @@ pub async fn run(environment: &Environment, clock: Rc<dyn Clock>, stop: Stop, lo
 }
 
 impl Run {
-    async fn to_the_end(mut self, environment: &Environment) -> Report {
+    async fn until_the_end(mut self, environment: &Environment) -> Report {
         let cut_short = match self.take_report_file(environment) {
             Ok(()) => self.work().await,
             Err(error) => {

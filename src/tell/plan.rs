@@ -1,0 +1,179 @@
+//! The plan, its progress and its end, in the log.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+
+use super::{
+    log::Log,
+    text::{short_name, shorten},
+};
+use crate::report::{Decision, Mode, Outcome, PackageReport, Report, Status, VersionReport};
+
+/// The most lines of a kind that a package gets; the report has all.
+const MOST_LINES: usize = 1_000;
+
+/// Tells what will happen in a package and why.
+pub fn plan(log: &Log, package: &PackageReport, dry_run: bool) {
+    let selected: Vec<_> = package.versions.iter().filter(|version| version.decision.is_selected()).collect();
+    let title = format!("{} {}: {}", package.package_type, package.name, headline(package, dry_run));
+    log.group(&title);
+    for version in selected.iter().take(MOST_LINES) {
+        log.line(&format!("  {:<8} {} - {}", word(version, dry_run), label(version), version.reason));
+    }
+    more(log, selected.len(), "that go");
+    let kept: Vec<_> = package.versions.iter().filter(|version| !version.decision.is_selected()).collect();
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    // which tags hold a version is different each time, and what the user wants to know
+    let (partly, others): (Vec<_>, Vec<_>) = kept.into_iter().partition(|version| version.reason.starts_with("only "));
+    for version in partly.iter().take(MOST_LINES) {
+        log.line(&format!("  {:<8} {} - {}", "stays", label(version), version.reason));
+    }
+    more(log, partly.len(), "of which only some tags match");
+    for version in others {
+        *reasons.entry(&version.reason).or_default() += 1;
+    }
+    let mut reasons: Vec<_> = reasons.into_iter().collect();
+    reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    for (reason, count) in reasons.iter().take(MOST_LINES) {
+        log.line(&format!("  {:<8} {count} - {reason}", "stays"));
+    }
+    more(log, reasons.len(), "reasons to stay");
+    log.end_group();
+}
+
+fn more(log: &Log, count: usize, of_what: &str) {
+    if count > MOST_LINES {
+        log.line(&format!("  … and {} more {of_what}: the report has all", count - MOST_LINES));
+    }
+}
+
+/// What will happen in a package, in a few words.
+pub(super) fn headline(package: &PackageReport, dry_run: bool) -> String {
+    let count = |decision| package.versions.iter().filter(|version| version.decision == decision).count();
+    let total = package.versions.len();
+    if package.error.is_some() && total == 0 {
+        return "could not be read".to_owned();
+    }
+    let (deleted, restored, retained) = (count(Decision::Delete), count(Decision::Restore), count(Decision::Retain));
+    let would = if dry_run { "would " } else { "" };
+    match (deleted, restored, retained) {
+        (0, 0, 0) => format!("nothing to do, {total} versions stay as they are"),
+        (0, restored, _) if restored > 0 => format!("{restored} of {total} deleted versions {would}come back"),
+        (deleted, _, 0) => format!("{deleted} of {total} versions {would}go"),
+        (deleted, _, _) => format!("{deleted} of {total} versions {would}go, {retained} more cannot"),
+    }
+}
+
+fn word(version: &VersionReport, dry_run: bool) -> &'static str {
+    match (version.decision, dry_run) {
+        (Decision::Retain, _) => "retained",
+        (Decision::Restore, _) => "restore",
+        (_, true) => "would go",
+        _ => "goes",
+    }
+}
+
+/// A version by its name, its tags where they say more, and its day.
+fn label(version: &VersionReport) -> String {
+    let name = short_name(&version.name);
+    let tags = if version.tags == [version.name.clone()] {
+        String::new()
+    } else if version.tags.is_empty() {
+        " [untagged]".to_owned()
+    } else {
+        format!(" [{}]", shorten(&version.tags.join(", "), 200))
+    };
+    let day = version.updated_at.max(version.created_at);
+    let day = day.map(|day| format!(" ({})", day.strftime("%Y-%m-%d"))).unwrap_or_default();
+    format!("{name}{tags}{day}")
+}
+
+/// How far long work has come: done of total, rate, time left, quota left.
+pub fn progress(done: usize, total: usize, spent: SignedDuration, quota_left: Option<u64>) -> String {
+    let seconds = spent.as_secs_f64();
+    let mut text = format!("progress: {done} of {total}");
+    if done > 0 && seconds > 0.0 {
+        let rate = done as f64 / seconds;
+        let left = (total.saturating_sub(done)) as f64 / rate;
+        text.push_str(&format!(", {:.0} a minute, about {} left", rate * 60.0, span(left)));
+    }
+    if let Some(quota) = quota_left {
+        text.push_str(&format!(", {quota} requests left of GitHub's hourly limit"));
+    }
+    text
+}
+
+fn span(seconds: f64) -> String {
+    let minutes = seconds / 60.0;
+    if minutes < 2.0 { format!("{seconds:.0} s") } else { format!("{minutes:.0} min") }
+}
+
+/// What a status means, in a sentence.
+pub(super) fn status_sentence(report: &Report) -> &'static str {
+    match (report.status, report.dry_run) {
+        (Status::Complete, true) => "This was a dry run: nothing was changed.",
+        (Status::Complete | Status::Running, _) => "All that was planned has been dealt with.",
+        (Status::Partial, _) => {
+            "GitHub's rate limit stopped the run. What was done stays done, and the next run goes on from there."
+        }
+        (Status::Refused, _) => "The run held itself back, see below; what it says was refused has not been touched.",
+        (Status::Failed, _) => "Something failed, see below. Everything else was done.",
+        (Status::Cancelled, _) => {
+            "The run was cancelled. What was done stays done, and the next run goes on from there."
+        }
+    }
+}
+
+/// What happened, in one line.
+pub(super) fn counts_sentence(report: &Report) -> String {
+    let counts = report.counts;
+    let mut parts = Vec::new();
+    let mut part = |count: u64, word: &str| {
+        if count > 0 {
+            parts.push(format!("{count} {word}"));
+        }
+    };
+    if report.dry_run {
+        let verb = if report.mode == Mode::Restore { "would come back" } else { "would be deleted" };
+        part(counts.selected - counts.retained, verb);
+    }
+    part(counts.deleted, "deleted");
+    part(counts.untagged, "untagged");
+    part(counts.restored, "restored");
+    part(counts.retained, "retained");
+    part(counts.failed, "failed");
+    part(counts.skipped, "skipped");
+    part(counts.kept, if report.mode == Mode::Restore { "left as they are" } else { "kept" });
+    if parts.is_empty() { "no versions".to_owned() } else { parts.join(", ") }
+}
+
+/// Tells the end of a run.
+pub fn outcome(log: &Log, report: &Report) {
+    log.line(&format!("{}: {}. {}", report.status.as_str(), counts_sentence(report), status_sentence(report)));
+    let deleted = report.packages.iter().flat_map(|package| &package.versions);
+    let deleted =
+        deleted.filter(|version| version.decision == Decision::Delete && version.outcome == Some(Outcome::Done));
+    let undo = "GitHub keeps deleted versions for 30 days";
+    match (deleted.count(), &report.path) {
+        (0, Some(path)) => log.line(&format!("every version and its reason: {path}")),
+        (0, None) => {}
+        (_, Some(path)) => log.line(&format!("to undo: {undo}; the summary has the step, {path} every id")),
+        (_, None) => log.line(&format!("to undo: {undo}; the summary has the step")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_tells_rate_time_and_quota() {
+        let told = progress(60, 240, SignedDuration::from_secs(30), Some(812));
+        assert_eq!(
+            told,
+            "progress: 60 of 240, 120 a minute, about 90 s left, 812 requests left of GitHub's hourly limit"
+        );
+        assert_eq!(progress(0, 240, SignedDuration::ZERO, None), "progress: 0 of 240");
+    }
+}
