@@ -123,6 +123,8 @@ impl Http {
             (ACCEPT, HeaderValue::from_static("application/vnd.github+json")),
             (reqwest::header::HeaderName::from_static("x-github-api-version"), HeaderValue::from_static(API_VERSION)),
         ]);
+        // one provider for the process; a second client finds it in place, which is fine
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder()
             .user_agent(concat!("tidy-packages/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)

@@ -1,0 +1,85 @@
+//! What GitHub says: bodies, error messages to the letter, and the headers of every answer.
+
+use axum::{
+    body::{Body, Bytes},
+    http::Response,
+};
+use futures_util::stream;
+use serde_json::{Value, json};
+
+use super::{Request, state::GitHub};
+
+/// The messages seen in public, by their names there (`tests/data/github/observed/rest-errors.json`).
+const OBSERVED: &str = include_str!("../data/github/observed/rest-errors.json");
+
+/// An answer before it goes over the wire.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self { status, headers: Vec::new(), body: body.to_string().into_bytes() }
+    }
+
+    /// 204: done.
+    pub fn no_content() -> Self {
+        Self { status: 204, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// An error with a message, in the shape of the schema `basic-error`.
+    pub fn error(status: u16, message: &str) -> Self {
+        let documentation = "https://docs.github.com/rest/packages/packages";
+        Self::json(
+            status,
+            &json!({"message": message, "documentation_url": documentation, "status": status.to_string()}),
+        )
+    }
+
+    /// An error to the letter, as somebody saw it.
+    pub fn observed(id: &str) -> Self {
+        let all: Vec<Value> = serde_json::from_str(OBSERVED).expect("the observed answers");
+        let found = all.into_iter().find(|seen| seen["id"] == id).unwrap_or_else(|| panic!("nobody saw {id}"));
+        Self::json(u16::try_from(found["status"].as_u64().expect("a status")).expect("a status"), &found["body"])
+    }
+
+    /// A web page where JSON was promised, as proxies and outages give it.
+    pub fn html(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: b"<html><body>Unicorn!</body></html>".to_vec() }
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn head(&self, github: &mut GitHub, request: &Request) -> axum::http::response::Builder {
+        github.answered += 1;
+        let mut builder = Response::builder()
+            .status(self.status)
+            .header("date", github.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            .header("content-type", "application/json; charset=utf-8")
+            .header("x-github-media-type", "github.v3; format=json")
+            .header("x-github-request-id", format!("C0FE:2A{:04X}:1B:3C", github.answered));
+        for (name, value) in github.limits_of(request).into_iter().chain(self.headers.iter().cloned()) {
+            builder = builder.header(name, value);
+        }
+        builder
+    }
+
+    pub(super) fn into_response(self, github: &mut GitHub, request: &Request) -> Response<Body> {
+        let head = self.head(github, request);
+        head.body(Body::from(self.body)).expect("an answer")
+    }
+
+    /// Half of the body, under a head that promises all of it.
+    pub(super) fn cut_off(self, github: &mut GitHub, request: &Request) -> Response<Body> {
+        let head = self.head(github, request).header("content-length", self.body.len().max(2));
+        let half = Bytes::from(self.body[..self.body.len() / 2].to_vec());
+        let broken = std::io::Error::other("cut off");
+        head.body(Body::from_stream(stream::iter([Ok(half), Err(broken)]))).expect("an answer")
+    }
+}

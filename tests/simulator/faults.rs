@@ -1,0 +1,93 @@
+//! Things that go wrong between a client and GitHub, as data.
+
+use std::sync::Arc;
+
+use axum::{body::Body, http::Response};
+
+use super::{Request, answers::Answer, packages_api, state::GitHub};
+
+/// What happens instead of, or around, GitHub's answer.
+#[derive(Clone)]
+pub enum Effect {
+    /// This status with this body, before anything was done.
+    Answer(Answer),
+    /// The work is done, and then this status comes.
+    AfterDoing(Answer),
+    /// No answer, ever.
+    Hang,
+    /// The work is done, and no answer comes, ever.
+    HangAfterDoing,
+    /// The answer's head says more bytes than come.
+    CutOff,
+    /// The state changes before GitHub answers as usual.
+    Meanwhile(Arc<dyn Fn(&mut GitHub) + Send + Sync>),
+}
+
+/// A fault at some requests.
+#[derive(Clone)]
+pub struct Fault {
+    method: &'static str,
+    path_part: String,
+    /// Requests that match and pass before the first.
+    skip: u32,
+    /// How often it strikes.
+    times: u32,
+    effect: Effect,
+}
+
+impl Fault {
+    /// Strikes every request of the method whose path or query contains the part.
+    pub fn on(method: &'static str, path_part: &str, effect: Effect) -> Self {
+        Self { method, path_part: path_part.to_owned(), skip: 0, times: u32::MAX, effect }
+    }
+
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = times;
+        self
+    }
+
+    pub fn after(mut self, requests: u32) -> Self {
+        self.skip = requests;
+        self
+    }
+
+    fn strikes(&mut self, request: &Request) -> bool {
+        let whole = format!("{}?{}", request.path, request.query);
+        if request.method != self.method || !whole.contains(&self.path_part) || self.times == 0 {
+            return false;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        self.times -= 1;
+        true
+    }
+}
+
+/// The answer to a request, or `None` where none ever comes.
+pub(super) fn answer(github: &mut GitHub, request: &Request) -> Option<Response<Body>> {
+    let struck = github.faults.iter_mut().find_map(|fault| fault.strikes(request).then(|| fault.effect.clone()));
+    let answer = match struck {
+        None => packages_api::answer(github, request),
+        Some(Effect::Answer(answer)) => answer,
+        Some(Effect::AfterDoing(answer)) => {
+            packages_api::answer(github, request);
+            answer
+        }
+        Some(Effect::Hang) => return None,
+        Some(Effect::HangAfterDoing) => {
+            packages_api::answer(github, request);
+            return None;
+        }
+        Some(Effect::CutOff) => {
+            let whole = packages_api::answer(github, request);
+            return Some(whole.cut_off(github, request));
+        }
+        Some(Effect::Meanwhile(change)) => {
+            change(github);
+            packages_api::answer(github, request)
+        }
+    };
+    Some(answer.into_response(github, request))
+}

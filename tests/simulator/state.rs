@@ -1,0 +1,418 @@
+//! Represents the state of GitHub: accounts, tokens, packages, and how it behaves today.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{Fault, Request};
+
+/// The largest number that does not fit into 32 bits, and so the ids that packages reach next.
+const FIRST_ID: u64 = u32::MAX as u64 + 1;
+
+/// A source of time that a test may own.
+pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+pub struct GitHub {
+    /// Where it is served; set when it starts.
+    pub url: String,
+    /// The path before the API, as on a server (`/api/v3`).
+    pub prefix: String,
+    pub accounts: Vec<Account>,
+    pub tokens: BTreeMap<String, Token>,
+    pub packages: Vec<Package>,
+    pub faults: Vec<Fault>,
+    pub paging: Paging,
+    /// Points a minute that it enforces (a read 1, a change 5), where it does.
+    pub points_per_minute: Option<u32>,
+    /// Packages in conflict with the Docker migration.
+    pub conflicts: Vec<Value>,
+    pub(super) answered: u64,
+    spent: Vec<(Timestamp, u32)>,
+    clock: Now,
+    next_id: u64,
+}
+
+/// How listings are paged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paging {
+    AsGitHub,
+    /// `last` is missing at times.
+    WithoutLast,
+    /// A proxy drops the header.
+    WithoutLink,
+    /// The links lead elsewhere.
+    OtherOrigin,
+    /// Single sign-on hides a part (`x-github-sso: partial-results`).
+    Partial,
+}
+
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub login: String,
+    pub id: u64,
+    /// `User` or `Organization`.
+    pub kind: &'static str,
+}
+
+/// What a token may do.
+#[derive(Clone, Debug)]
+pub struct Token {
+    pub kind: TokenKind,
+    /// Whether it has the role Admin on packages.
+    pub is_admin: bool,
+    /// Limit, remaining, and when that resets.
+    pub quota: Option<(u64, u64, Timestamp)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A personal access token (classic) of this user, with these scopes.
+    Classic { login: String, scopes: Vec<String> },
+    /// `GITHUB_TOKEN`.
+    Workflow,
+    /// An installation token of a GitHub App.
+    App,
+}
+
+impl Token {
+    pub fn classic(login: &str, scopes: &[&str]) -> Self {
+        let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        Self { kind: TokenKind::Classic { login: login.to_owned(), scopes }, is_admin: true, quota: None }
+    }
+
+    pub fn workflow() -> Self {
+        Self { kind: TokenKind::Workflow, is_admin: true, quota: None }
+    }
+
+    pub fn app() -> Self {
+        Self { kind: TokenKind::App, is_admin: true, quota: None }
+    }
+
+    pub fn without_admin(mut self) -> Self {
+        self.is_admin = false;
+        self
+    }
+
+    pub fn quota(mut self, limit: u64, remaining: u64, resets_at: Timestamp) -> Self {
+        self.quota = Some((limit, remaining, resets_at));
+        self
+    }
+
+    /// `write:packages` includes reading
+    /// (<https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps>).
+    pub(super) fn has(&self, scope: &str) -> bool {
+        match &self.kind {
+            TokenKind::Classic { scopes, .. } => {
+                scopes.iter().any(|had| had == scope || (scope == "read:packages" && had == "write:packages"))
+            }
+            TokenKind::Workflow | TokenKind::App => true,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Package {
+    pub owner: String,
+    pub package_type: String,
+    pub name: String,
+    pub id: u64,
+    pub visibility: String,
+    pub versions: Vec<Version>,
+    pub deleted: Vec<Version>,
+    pub deleted_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Version {
+    /// Set when it is put into a package.
+    pub id: u64,
+    pub name: String,
+    pub tags: Vec<String>,
+    pub created_at: String,
+    pub updated_at: String,
+    pub deleted_at: Option<Timestamp>,
+    pub downloads: u64,
+    /// Fields that are merged over what GitHub would say; `null` takes a field away.
+    pub patch: Value,
+}
+
+impl Version {
+    pub fn new(name: &str) -> Self {
+        Self {
+            id: 0,
+            name: name.to_owned(),
+            tags: Vec::new(),
+            created_at: String::new(),
+            updated_at: String::new(),
+            deleted_at: None,
+            downloads: 0,
+            patch: Value::Null,
+        }
+    }
+
+    /// An image: its digest is made of the label, so that tests can tell images apart.
+    pub fn image(label: &str, tags: &[&str]) -> Self {
+        Self::new(&digest_of(label)).tags(tags)
+    }
+
+    /// A version object as the API gave it.
+    pub fn captured(object: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let tags = object["metadata"]["container"]["tags"].as_array().cloned().unwrap_or_default();
+        Self {
+            id: object["id"].as_u64().expect("an id"),
+            tags: tags.iter().map(text).collect(),
+            created_at: text(&object["created_at"]),
+            updated_at: text(&object["updated_at"]),
+            ..Self::new(&text(&object["name"]))
+        }
+    }
+
+    pub fn id(mut self, id: u64) -> Self {
+        self.id = id;
+        self
+    }
+
+    pub fn tags(mut self, tags: &[&str]) -> Self {
+        self.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+        self
+    }
+
+    /// Pushed, and not touched since, this many days before the real now.
+    #[expect(clippy::disallowed_methods, reason = "the real binary lives in real time")]
+    pub fn days_old(self, days: f64) -> Self {
+        self.pushed_at(Timestamp::now() - SignedDuration::from_secs_f64(days * 86_400.0))
+    }
+
+    pub fn pushed_at(mut self, moment: Timestamp) -> Self {
+        self.created_at = moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        self.updated_at.clone_from(&self.created_at);
+        self
+    }
+
+    pub fn downloads(mut self, downloads: u64) -> Self {
+        self.downloads = downloads;
+        self
+    }
+
+    pub fn patched(mut self, patch: Value) -> Self {
+        self.patch = patch;
+        self
+    }
+}
+
+/// A digest made of a label: the same each time, and of the right form.
+pub fn digest_of(label: &str) -> String {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut hex = String::new();
+    for round in 0_u8..4 {
+        for byte in label.bytes().chain([round]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        hex.push_str(&format!("{hash:016x}"));
+    }
+    format!("sha256:{hex}")
+}
+
+impl GitHub {
+    /// Nobody and nothing, in real time.
+    #[expect(clippy::disallowed_methods, reason = "the real binary lives in real time")]
+    pub fn new() -> Self {
+        Self {
+            url: String::new(),
+            prefix: String::new(),
+            accounts: Vec::new(),
+            tokens: BTreeMap::new(),
+            packages: Vec::new(),
+            faults: Vec::new(),
+            paging: Paging::AsGitHub,
+            points_per_minute: None,
+            conflicts: Vec::new(),
+            answered: 0,
+            spent: Vec::new(),
+            clock: Arc::new(Timestamp::now),
+            next_id: FIRST_ID,
+        }
+    }
+
+    pub fn clock(mut self, clock: Now) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// As on a server, below `/api/v3`.
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        prefix.clone_into(&mut self.prefix);
+        self
+    }
+
+    pub fn organization(self, login: &str) -> Self {
+        self.account(login, "Organization")
+    }
+
+    pub fn user(self, login: &str) -> Self {
+        self.account(login, "User")
+    }
+
+    fn account(mut self, login: &str, kind: &'static str) -> Self {
+        let id = 9_000 + self.accounts.len() as u64;
+        self.accounts.push(Account { login: login.to_owned(), id, kind });
+        self
+    }
+
+    pub fn token(mut self, secret: &str, token: Token) -> Self {
+        self.tokens.insert(secret.to_owned(), token);
+        self
+    }
+
+    /// Adds a package with versions, the oldest first; those without an id get one.
+    pub fn package(mut self, owner: &str, package_type: &str, name: &str, versions: Vec<Version>) -> Self {
+        let id = self.new_id();
+        let versions = versions.into_iter().map(|version| self.complete(version, package_type)).collect();
+        self.packages.push(Package {
+            owner: owner.to_owned(),
+            package_type: package_type.to_owned(),
+            name: name.to_owned(),
+            id,
+            visibility: "public".to_owned(),
+            versions,
+            deleted: Vec::new(),
+            deleted_at: None,
+        });
+        self
+    }
+
+    fn complete(&mut self, version: Version, package_type: &str) -> Version {
+        let mut version = if version.created_at.is_empty() { version.days_old(100.0) } else { version };
+        if version.id == 0 {
+            version.id = self.new_id();
+        }
+        if !matches!(package_type, "container" | "docker") {
+            version.tags = vec![version.name.clone()];
+        }
+        version
+    }
+
+    fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    pub fn fault(mut self, fault: Fault) -> Self {
+        self.faults.push(fault);
+        self
+    }
+
+    pub fn paging(mut self, paging: Paging) -> Self {
+        self.paging = paging;
+        self
+    }
+
+    /// The names of the versions a package has, the oldest first; for images their first tags.
+    pub fn left(&self, package: &str) -> Vec<String> {
+        let package = self.packages.iter().find(|each| each.name == package && each.deleted_at.is_none());
+        let versions = package.map(|package| package.versions.as_slice()).unwrap_or_default();
+        versions.iter().map(|version| version.tags.first().unwrap_or(&version.name).clone()).collect()
+    }
+
+    pub fn package_mut(&mut self, name: &str) -> &mut Package {
+        self.packages.iter_mut().find(|package| package.name == name).expect("a package of that name")
+    }
+
+    pub(super) fn account_named(&self, login: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.login.eq_ignore_ascii_case(login))
+    }
+
+    /// The rate limit's headers, after this request was counted.
+    pub(super) fn limits_of(&mut self, request: &Request) -> Vec<(String, String)> {
+        let mut headers = Vec::new();
+        if let Some(token) = self.tokens.get_mut(secret_of(request)) {
+            if let Some((limit, remaining, resets_at)) = &mut token.quota {
+                *remaining = remaining.saturating_sub(1);
+                headers.extend([
+                    ("x-ratelimit-limit", limit.to_string()),
+                    ("x-ratelimit-remaining", remaining.to_string()),
+                    ("x-ratelimit-used", (*limit - *remaining).to_string()),
+                    ("x-ratelimit-reset", resets_at.as_second().to_string()),
+                    ("x-ratelimit-resource", "core".to_owned()),
+                ]);
+            }
+            if let TokenKind::Classic { scopes, .. } = &token.kind {
+                headers.push(("x-oauth-scopes", scopes.join(", ")));
+            }
+        }
+        if self.paging == Paging::Partial {
+            headers.push(("x-github-sso", "partial-results; organizations=21955855".to_owned()));
+        }
+        headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Counts a request's points; tells how long to wait if that is too many in a minute.
+    pub(super) fn over_the_points(&mut self, request: &Request) -> Option<Duration> {
+        let allowed = self.points_per_minute?;
+        let now = self.now();
+        let minute = SignedDuration::from_secs(60);
+        self.spent.retain(|(at, _)| now.duration_since(*at) < minute);
+        let points = if request.is_change() { 5 } else { 1 };
+        if self.spent.iter().map(|(_, points)| points).sum::<u32>() + points > allowed {
+            return Some(Duration::from_secs(60));
+        }
+        self.spent.push((now, points));
+        None
+    }
+}
+
+/// The token of a request.
+pub(super) fn secret_of(request: &Request) -> &str {
+    let authorization = request.header("authorization").unwrap_or_default();
+    authorization.strip_prefix("Bearer ").or_else(|| authorization.strip_prefix("token ")).unwrap_or_default()
+}
+
+/// Merges a patch over an object (RFC 7396).
+pub(super) fn merge(target: &mut Value, patch: &Value) {
+    let Some(patch) = patch.as_object() else { return };
+    for (key, value) in patch {
+        match value {
+            Value::Null => {
+                target.as_object_mut().expect("an object").remove(key);
+            }
+            Value::Object(_) if target[key].is_object() => merge(&mut target[key], value),
+            _ => target[key] = value.clone(),
+        }
+    }
+}
+
+impl GitHub {
+    /// An account in full, as `GET /users/{username}` gives it (schema `public-user`).
+    pub(super) fn public_user(&self, account: &Account) -> Value {
+        let mut user = self.simple_user(account);
+        let more = json!({
+            "name": account.login, "company": null, "blog": "", "location": null, "email": null, "hireable": null,
+            "bio": null, "public_repos": 1, "public_gists": 0, "followers": 0, "following": 0,
+            "created_at": "2019-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+        });
+        user.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        user
+    }
+
+    /// An account as the owner of something (schema `simple-user`).
+    pub(super) fn simple_user(&self, account: &Account) -> Value {
+        let (login, url) = (&account.login, &self.url);
+        let below = |path: &str| format!("{url}/users/{login}{path}");
+        json!({
+            "login": login, "id": account.id, "node_id": "MDEyOk9yZ2FuaXphdGlvbg==",
+            "avatar_url": "https://avatars.githubusercontent.com/u/9919?v=4", "gravatar_id": "",
+            "url": below(""), "html_url": format!("https://github.com/{login}"),
+            "followers_url": below("/followers"), "following_url": below("/following{/other_user}"),
+            "gists_url": below("/gists{/gist_id}"), "starred_url": below("/starred{/owner}{/repo}"),
+            "subscriptions_url": below("/subscriptions"), "organizations_url": below("/orgs"),
+            "repos_url": below("/repos"), "events_url": below("/events{/privacy}"),
+            "received_events_url": below("/received_events"), "type": account.kind, "site_admin": false,
+        })
+    }
+}
