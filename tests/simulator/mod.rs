@@ -27,7 +27,7 @@ mod state;
 
 pub use answers::Answer;
 pub use faults::{Effect, Fault};
-pub use state::{GitHub, Package, Paging, Token, Version};
+pub use state::{GitHub, Package, Paging, Token, Version, digest_of};
 
 /// A request as it came.
 #[derive(Clone, Debug)]

@@ -1,0 +1,120 @@
+//! Restorations from outside.
+
+use serde_json::json;
+
+mod runner;
+mod simulator;
+
+use runner::{Step, TOKEN};
+use simulator::{Answer, Effect, Fault, GitHub, Simulator, Token, Version};
+
+fn npm(versions: Vec<Version>) -> GitHub {
+    GitHub::new()
+        .organization("octo-org")
+        .user("octocat")
+        .token(TOKEN, Token::classic("octocat", &["delete:packages", "write:packages"]))
+        .package("octo-org", "npm", "left-pad", versions)
+}
+
+fn versions() -> Vec<Version> {
+    ["1.0.0", "1.1.0-pr.1", "1.1.0-pr.2", "1.1.0"].map(Version::new).to_vec()
+}
+
+fn step(simulator: &Simulator) -> Step {
+    Step::new(simulator.url()).inputs("package-type=npm packages=left-pad")
+}
+
+fn left(simulator: &Simulator) -> Vec<String> {
+    let mut left = simulator.github().left("left-pad");
+    left.sort();
+    left
+}
+
+#[test]
+fn restoring_undoes_deleting_by_ids_tags_or_time() {
+    for select in ["ids", "tags", "time"] {
+        let simulator = Simulator::start(npm(versions()));
+        let before = simulator.github().package_mut("left-pad").versions.clone();
+        let deleted = step(&simulator).input("tags", ".*-pr.*").run();
+        assert_eq!((deleted.count("deleted"), left(&simulator).len()), (2, 2), "{}", deleted.log);
+        let ids: Vec<_> = deleted.json("deleted-versions").as_array().into_iter().flatten().map(|version| version["id"].to_string()).collect();
+        let restore = step(&simulator).input("mode", "restore");
+        let restored = match select {
+            "ids" => restore.input("version-ids", &ids.join(",")),
+            "tags" => restore.input("tags", ".*-pr.*"),
+            _ => restore.input("deleted-within", "1h"),
+        }
+        .run();
+        assert_eq!((restored.code, restored.output("status")), (Some(0), "complete"), "{select}: {}", restored.log);
+        assert_eq!((restored.count("restored"), restored.json("restored-versions").as_array().map(Vec::len)), (2, Some(2)));
+        let mut after = simulator.github().package_mut("left-pad").versions.clone();
+        after.sort_by_key(|version| version.id);
+        assert_eq!(after, before, "{select}");
+    }
+}
+
+#[test]
+fn restoring_twice_is_harmless() {
+    let simulator = Simulator::start(npm(versions()));
+    let deleted = step(&simulator).input("tags", "1.1.0-pr.1").run();
+    let id = deleted.json("deleted-versions")[0]["id"].to_string();
+    let restore = || step(&simulator).input("mode", "restore").input("version-ids", &id).run();
+    assert_eq!(restore().count("restored"), 1);
+    let again = restore();
+    assert_eq!((again.code, again.output("status"), again.count("restored")), (Some(0), "complete", 0), "{}", again.log);
+    assert_eq!(again.versions().iter().find(|version| version["id"].to_string() == id).map(|version| version["reason"].clone()), Some(json!("not deleted, nothing to restore")));
+}
+
+#[test]
+fn a_dry_run_restores_nothing() {
+    let simulator = Simulator::start(npm(versions()));
+    step(&simulator).input("tags", ".*-pr.*").run();
+    let changes = simulator.changes().len();
+    let ended = step(&simulator).inputs("mode=restore tags=.*-pr.* dry-run=true").run();
+    assert_eq!((ended.code, ended.count("selected"), ended.count("restored")), (Some(0), 2, 0));
+    assert_eq!(simulator.changes().len(), changes);
+}
+
+#[test]
+fn what_cannot_come_back_is_told_once_and_tried_once() {
+    let simulator = Simulator::start(npm(versions()));
+    step(&simulator).input("tags", ".*-pr.*").run();
+    // somebody published a version of that name since
+    simulator.github().package_mut("left-pad").versions.push(Version::new("1.1.0-pr.1").id(77).days_old(0.0));
+    let ended = step(&simulator).inputs("mode=restore tags=.*-pr.*").run();
+    assert_eq!((ended.code, ended.output("status")), (Some(1), "failed"));
+    assert_eq!((ended.count("restored"), ended.count("failed")), (1, 1), "{}", ended.log);
+    assert!(ended.log.contains("30 days") && ended.log.contains("taken"), "{}", ended.log);
+    assert_eq!(simulator.changes().iter().filter(|line| line.starts_with("POST")).count(), 2);
+}
+
+#[test]
+fn an_id_that_never_was_stops_it_all() {
+    let simulator = Simulator::start(npm(versions()));
+    let deleted = step(&simulator).input("tags", ".*-pr.*").run();
+    let id = deleted.json("deleted-versions")[0]["id"].to_string();
+    let ended = step(&simulator).input("mode", "restore").input("version-ids", &format!("{id},99")).run();
+    assert_eq!((ended.code, ended.output("status"), left(&simulator).len()), (Some(1), "failed", 2));
+    assert!(ended.log.contains("version-ids: 99"), "{}", ended.log);
+}
+
+#[test]
+fn a_lost_answer_to_a_restoration_is_counted_once() {
+    let fault = Fault::on("POST", "/restore", Effect::AfterDoing(Answer::observed("server-error"))).times(1);
+    let simulator = Simulator::start(npm(versions()).fault(fault));
+    step(&simulator).input("tags", ".*-pr.*").run();
+    let ended = step(&simulator).inputs("mode=restore deleted-within=1d").run();
+    assert_eq!((ended.code, ended.count("restored"), ended.count("failed")), (Some(0), 2, 0), "{}", ended.log);
+    assert_eq!(left(&simulator).len(), 4);
+}
+
+#[test]
+fn a_token_that_may_only_delete_is_told_what_it_lacks() {
+    let github = npm(versions()).token(TOKEN, Token::classic("octocat", &["read:packages", "delete:packages"]));
+    let simulator = Simulator::start(github);
+    step(&simulator).input("tags", "1.1.0-pr.1").run();
+    let ended = step(&simulator).inputs("mode=restore deleted-within=1d").run();
+    assert_eq!((ended.code, ended.output("status")), (Some(1), "failed"));
+    assert!(ended.log.contains("lacks the scope write:packages"), "{}", ended.log);
+    assert_eq!(simulator.changes().len(), 1);
+}
