@@ -27,6 +27,9 @@ const STALE: Duration = Duration::from_secs(60);
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 /// Progress is told this often.
 const TELL_EVERY: Duration = Duration::from_secs(15);
+/// How often in a row a change may wait for so long that it has to be decided anew: a server that
+/// never lets one through must not hold a job for ever.
+const MOST_ROUNDS: u32 = 20;
 /// How long a cancelled run waits for answers to what was sent.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -110,6 +113,7 @@ impl Applier<'_> {
         // the first change goes alone: should the token lack the right, that is found out once
         let mut proven = false;
         let mut halt: Option<Halt> = None;
+        let mut rounds_without_success = 0;
         loop {
             if self.stop.is_asked() {
                 halt = Some(Halt::Run(CutShort::Cancelled));
@@ -130,7 +134,7 @@ impl Applier<'_> {
                 in_flight.push(Box::pin(async move {
                     let change = match decision {
                         Decision::Restore => change::restore(github, owner, &package, id).await,
-                        _ => change::delete(github, owner, &package, id).await,
+                        _ => change::delete(github, owner, &package, id, read_at + STALE).await,
                     };
                     (next, change)
                 }));
@@ -142,6 +146,15 @@ impl Applier<'_> {
             match settled {
                 Next::Settled((version, change)) => {
                     proven |= matches!(change.outcome, Outcome::Done | Outcome::Retained);
+                    if matches!(change.ends, Ends::Stale) {
+                        queue.push_front(version);
+                        rounds_without_success += 1;
+                        if rounds_without_success > MOST_ROUNDS {
+                            halt = halt.or(Some(Halt::Run(CutShort::Limit)));
+                        }
+                    } else {
+                        rounds_without_success = 0;
+                    }
                     if let Some(cause) = self.settle(index, version, change) {
                         halt = halt.or(Some(cause));
                     }
@@ -200,7 +213,7 @@ impl Applier<'_> {
             _ => {}
         }
         match change.ends {
-            Ends::Nothing => None,
+            Ends::Nothing | Ends::Stale => None,
             Ends::Package(why) => {
                 package.error = Some(why);
                 Some(Halt::Package)

@@ -4,7 +4,7 @@
 //! See <https://docs.github.com/rest/packages/packages>. Nine operations stand below three bases:
 //! `/orgs/{org}`, `/user` and `/users/{username}`.
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, rc::Rc, time::Duration};
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -162,7 +162,7 @@ impl GitHub {
     ///
     /// 400 for a public package with a version of more than 5,000 downloads, or as any call can fail.
     pub async fn delete_package(&self, owner: &Owner, package: &Package) -> Result<Changed, Failure> {
-        self.http.change(Method::DELETE, self.of_package(owner, package, &[], &[])).await
+        self.http.change(Method::DELETE, self.of_package(owner, package, &[], &[]), Duration::MAX).await
     }
 
     /// `POST …/packages/{package_type}/{package_name}/restore`.
@@ -171,7 +171,7 @@ impl GitHub {
     ///
     /// 404 after 30 days or if the name was taken since, or as any call can fail.
     pub async fn restore_package(&self, owner: &Owner, package: &Package) -> Result<Changed, Failure> {
-        self.http.change(Method::POST, self.of_package(owner, package, &["restore"], &[])).await
+        self.http.change(Method::POST, self.of_package(owner, package, &["restore"], &[]), Duration::MAX).await
     }
 
     /// `GET …/packages/{package_type}/{package_name}/versions`: every version, all pages, each once.
@@ -202,15 +202,21 @@ impl GitHub {
         Ok(self.http.read::<wire::Version>(address).await?.body.into_model(package.package_type))
     }
 
-    /// `DELETE …/versions/{package_version_id}`.
+    /// `DELETE …/versions/{package_version_id}`, sent no later than `until` by [`Clock::elapsed`].
     ///
     /// # Errors
     ///
     /// 400 for the last (tagged) version and for one with more than 5,000 downloads, 404 both for
     /// a version that is gone and for a missing right, or as any call can fail.
-    pub async fn delete_version(&self, owner: &Owner, package: &Package, id: u64) -> Result<Changed, Failure> {
+    pub async fn delete_version(
+        &self,
+        owner: &Owner,
+        package: &Package,
+        id: u64,
+        until: Duration,
+    ) -> Result<Changed, Failure> {
         let address = self.of_package(owner, package, &["versions", &id.to_string()], &[]);
-        self.http.change(Method::DELETE, address).await
+        self.http.change(Method::DELETE, address, until).await
     }
 
     /// `POST …/versions/{package_version_id}/restore`.
@@ -220,7 +226,7 @@ impl GitHub {
     /// 404 after 30 days, if the name was taken since, or for a missing right; or as any call can fail.
     pub async fn restore_version(&self, owner: &Owner, package: &Package, id: u64) -> Result<Changed, Failure> {
         let address = self.of_package(owner, package, &["versions", &id.to_string(), "restore"], &[]);
-        self.http.change(Method::POST, address).await
+        self.http.change(Method::POST, address, Duration::MAX).await
     }
 
     /// The time of GitHub's first answer, by its own clock.

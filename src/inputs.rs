@@ -20,8 +20,6 @@ mod nearest;
 mod raw;
 mod read;
 mod tag_pattern;
-#[cfg(test)]
-mod tests;
 mod value;
 
 pub use environment::Environment;

@@ -159,7 +159,10 @@ fn case_18_a_signature_is_no_image_and_no_tag_picks_it() {
     let simulator = Simulator::start(world("container", images));
     let ended = run(&simulator, "container", &[("tags", ".*"), ("dry-run", "true")]);
     assert!(ended.decided("delete").is_empty(), "{}", ended.log);
-    assert_eq!((ended.version("v1")["decision"].as_str(), ended.version(&signature)["role"].as_str()), (Some("retain"), Some("referrer")));
+    assert_eq!(
+        (ended.version("v1")["decision"].as_str(), ended.version(&signature)["role"].as_str()),
+        (Some("retain"), Some("referrer"))
+    );
 }
 
 #[test]
@@ -191,7 +194,8 @@ fn case_41_many_tags_on_one_image_take_one_place() {
 fn case_42_what_is_protected_takes_no_place() {
     let state = "a[latest] 0.1 · b[production-v44] 3 · c[production-v43] 6 · d[production-v42] 11 · e[dev-v44] 2 · \
                  f[dev-v43] 5 · g[dev-v42] 10 · h[v44] 1 · i[v43] 12 · j[v42] 20";
-    let inputs = [("tags", ".*"), ("exclude-tags", "(latest|production-.*)"), ("keep-latest", "1"), ("older-than", "7d")];
+    let inputs =
+        [("tags", ".*"), ("exclude-tags", "(latest|production-.*)"), ("keep-latest", "1"), ("older-than", "7d")];
     goes(state, &inputs, &["dev-v42", "v43", "v42"]);
 }
 
@@ -208,7 +212,12 @@ fn case_45_a_pattern_that_protects_less_than_it_seems_to_is_told() {
     let simulator = Simulator::start(world("docker", versions(state, false)));
     let ended = run(&simulator, "docker", &inputs);
     let warning = ended.log.lines().find(|line| line.starts_with("::warning")).unwrap_or_default();
-    assert!(warning.contains("release and so not release-1.0") || warning.contains("pattern release protects whole tags only, and so not release-1.0"), "{}", ended.log);
+    assert!(
+        warning.contains("release and so not release-1.0")
+            || warning.contains("pattern release protects whole tags only, and so not release-1.0"),
+        "{}",
+        ended.log
+    );
 }
 
 #[test]

@@ -37,7 +37,13 @@ fn restoring_undoes_deleting_by_ids_tags_or_time() {
         let before = simulator.github().package_mut("left-pad").versions.clone();
         let deleted = step(&simulator).input("tags", ".*-pr.*").run();
         assert_eq!((deleted.count("deleted"), left(&simulator).len()), (2, 2), "{}", deleted.log);
-        let ids: Vec<_> = deleted.json("deleted-versions").as_array().into_iter().flatten().map(|version| version["id"].to_string()).collect();
+        let ids: Vec<_> = deleted
+            .json("deleted-versions")
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|version| version["id"].to_string())
+            .collect();
         let restore = step(&simulator).input("mode", "restore");
         let restored = match select {
             "ids" => restore.input("version-ids", &ids.join(",")),
@@ -46,7 +52,10 @@ fn restoring_undoes_deleting_by_ids_tags_or_time() {
         }
         .run();
         assert_eq!((restored.code, restored.output("status")), (Some(0), "complete"), "{select}: {}", restored.log);
-        assert_eq!((restored.count("restored"), restored.json("restored-versions").as_array().map(Vec::len)), (2, Some(2)));
+        assert_eq!(
+            (restored.count("restored"), restored.json("restored-versions").as_array().map(Vec::len)),
+            (2, Some(2))
+        );
         let mut after = simulator.github().package_mut("left-pad").versions.clone();
         after.sort_by_key(|version| version.id);
         assert_eq!(after, before, "{select}");
@@ -61,8 +70,20 @@ fn restoring_twice_is_harmless() {
     let restore = || step(&simulator).input("mode", "restore").input("version-ids", &id).run();
     assert_eq!(restore().count("restored"), 1);
     let again = restore();
-    assert_eq!((again.code, again.output("status"), again.count("restored")), (Some(0), "complete", 0), "{}", again.log);
-    assert_eq!(again.versions().iter().find(|version| version["id"].to_string() == id).map(|version| version["reason"].clone()), Some(json!("not deleted, nothing to restore")));
+    assert_eq!(
+        (again.code, again.output("status"), again.count("restored")),
+        (Some(0), "complete", 0),
+        "{}",
+        again.log
+    );
+    assert_eq!(
+        again
+            .versions()
+            .iter()
+            .find(|version| version["id"].to_string() == id)
+            .map(|version| version["reason"].clone()),
+        Some(json!("not deleted, nothing to restore"))
+    );
 }
 
 #[test]

@@ -217,7 +217,9 @@ fn refusals_are_to_the_letter_what_people_saw() {
     let tagged = "/orgs/octo-org/packages/container/vuls-data-db";
     assert_eq!(caller.call(CLASSIC, "DELETE", &first(tagged)).0, 204);
     assert!(message(CLASSIC, "DELETE", &first(tagged)).contains("last tagged version"));
-    assert!(message(CLASSIC, "DELETE", &first("/orgs/octo-org/packages/maven/com.example.lib")).contains("last version"));
+    assert!(
+        message(CLASSIC, "DELETE", &first("/orgs/octo-org/packages/maven/com.example.lib")).contains("last version")
+    );
     let popular = "/orgs/octo-org/packages/container/popular";
     assert!(message(CLASSIC, "DELETE", &first(popular)).starts_with("Publicly visible package versions"));
     assert!(message(CLASSIC, "DELETE", popular).starts_with("Publicly visible packages with a version"));
@@ -246,7 +248,10 @@ fn links_have_the_form_that_was_captured() {
     assert_eq!(links("page=2&per_page=100"), (20, format!("{}, {}", link(1, "prev"), link(1, "first"))));
     assert_eq!(links("page=3&per_page=100").0, 0);
     // the paths with numbers that the links have answer too
-    assert_eq!(caller.call(CLASSIC, "GET", &format!("{base}?page=2&per_page=100")).1.as_array().map(Vec::len), Some(20));
+    assert_eq!(
+        caller.call(CLASSIC, "GET", &format!("{base}?page=2&per_page=100")).1.as_array().map(Vec::len),
+        Some(20)
+    );
     // a slash that is not escaped is another path
     let unescaped = "/orgs/octo-org/packages/container/preview-last/first-next/versions";
     assert_eq!(caller.call(CLASSIC, "GET", unescaped).0, 404);
@@ -258,7 +263,11 @@ fn what_was_deleted_is_listed_as_such_and_comes_back_with_its_id() {
     let package = "/users/hubot/packages/container/robot";
     let ids = |state: &str| {
         let (_, body, _) = caller.call(CLASSIC, "GET", &format!("{package}/versions?state={state}"));
-        body.as_array().expect("a page").iter().map(|version| version["id"].as_u64().expect("an id")).collect::<Vec<_>>()
+        body.as_array()
+            .expect("a page")
+            .iter()
+            .map(|version| version["id"].as_u64().expect("an id"))
+            .collect::<Vec<_>>()
     };
     let before = ids("active");
     assert!(before.iter().all(|id| *id > u64::from(u32::MAX)), "ids outgrow 32 bits");

@@ -1,5 +1,7 @@
 //! One change, and what GitHub's answer to it means: the same status says different things.
 
+use std::time::Duration;
+
 use crate::{
     github::{
         GitHub,
@@ -31,6 +33,8 @@ pub(super) enum Ends {
     Limit,
     /// The run: it was asked to stop.
     Stopped,
+    /// Nothing, but it has to be decided anew before it is tried again.
+    Stale,
 }
 
 impl Change {
@@ -58,14 +62,16 @@ impl Change {
     }
 }
 
-/// Deletes a version.
-pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id: u64) -> Change {
-    let Err(failure) = github.delete_version(owner, package, id).await else {
+/// Deletes a version; nothing is sent later than `until`.
+pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id: u64, until: Duration) -> Change {
+    let Err(failure) = github.delete_version(owner, package, id, until).await else {
         return Change::settled(Outcome::Done, None);
     };
     match failure.kind {
         FailureKind::Limit(_) => Change::not_decided(&failure, Ends::Limit),
         FailureKind::Stopped => Change::not_decided(&failure, Ends::Stopped),
+        // if an earlier attempt had its effect unseen, the next one finds the version gone
+        FailureKind::Stale => Change { outcome: Outcome::Planned, error: None, ends: Ends::Stale },
         FailureKind::Status(400) if is_refused_for_good(&failure) => {
             Change::settled(Outcome::Retained, Some(failure.to_string()))
         }

@@ -32,6 +32,8 @@ pub enum FailureKind {
     Limit(Duration),
     /// The run was asked to stop before this was sent.
     Stopped,
+    /// What the change was decided on had grown too old by the time it could have been sent.
+    Stale,
 }
 
 impl Failure {
@@ -105,6 +107,7 @@ impl fmt::Display for Failure {
             FailureKind::Limit(wait) => {
                 write!(formatter, "{request} met a rate limit that lasts {} s longer: {message}", wait.as_secs())?;
             }
+            FailureKind::Stale => write!(formatter, "{request} was not sent: what it was decided on is too old")?,
             FailureKind::Stopped => write!(formatter, "{request} was not sent: the run was asked to stop")?,
         }
         match request_id {

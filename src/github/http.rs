@@ -80,15 +80,16 @@ struct Call {
     method: Method,
     address: Url,
     request: String,
+    until: Duration,
     attempts: Attempts,
     redirects: u32,
     perhaps_done: bool,
 }
 
 impl Call {
-    fn new(method: Method, address: Url) -> Self {
+    fn new(method: Method, address: Url, until: Duration) -> Self {
         let request = format!("{method} {}", address.path());
-        Self { method, address, request, attempts: Attempts::default(), redirects: 0, perhaps_done: false }
+        Self { method, address, request, until, attempts: Attempts::default(), redirects: 0, perhaps_done: false }
     }
 
     fn cost(&self) -> Cost {
@@ -174,27 +175,25 @@ impl Http {
             let link = text_of(&received.headers, "link").map(str::to_owned);
             serde_json::from_slice(&received.body).map(|body| Answer { body, link }).map_err(|error| error.to_string())
         };
-        self.call(Method::GET, address, parse).await
+        self.call(Call::new(Method::GET, address, Duration::MAX), parse).await
     }
 
-    /// Changes something; only the status of the answer counts.
-    pub(super) async fn change(&self, method: Method, address: Url) -> Result<Changed, Failure> {
-        let result = self.call(method, address, |_| Ok(Changed)).await;
+    /// Changes something; only the status of the answer counts. Nothing is sent later than
+    /// `until`, by the clock's elapsed time: waits may outlast what the change was decided on.
+    pub(super) async fn change(&self, method: Method, address: Url, until: Duration) -> Result<Changed, Failure> {
+        let result = self.call(Call::new(method, address, until), |_| Ok(Changed)).await;
         if result.is_ok() {
             self.pacer.borrow_mut().succeeded();
         }
         result
     }
 
-    async fn call<T>(
-        &self,
-        method: Method,
-        address: Url,
-        parse: impl Fn(&Received) -> Result<T, String>,
-    ) -> Result<T, Failure> {
-        let mut call = Call::new(method, address);
+    async fn call<T>(&self, mut call: Call, parse: impl Fn(&Received) -> Result<T, String>) -> Result<T, Failure> {
         loop {
             self.admit(call.cost()).await.map_err(|kind| call.failure(kind, String::new(), None))?;
+            if self.clock.elapsed() > call.until {
+                return Err(call.failure(FailureKind::Stale, String::new(), None));
+            }
             let received = match self.attempt(call.method.clone(), call.address.clone()).await {
                 Ok(received) => received,
                 Err(message) => {

@@ -45,7 +45,7 @@ pub fn append(path: &Path, report: &Report) -> io::Result<()> {
 /// Writes the page in at most `budget` bytes. It is whole at any size: what does not fit is
 /// counted, and told to be in the report.
 pub fn render(report: &Report, budget: usize) -> String {
-    let mut page = Page::new(budget.saturating_sub(TAIL_BYTES));
+    let mut page = Page::new(budget.saturating_sub(TAIL_BYTES.min(budget / 2)));
     head(report, &mut page);
     notes(report, &mut page);
     tables::overview(report, &mut page);
@@ -64,7 +64,9 @@ pub fn render(report: &Report, budget: usize) -> String {
     if let Some(path) = &report.path {
         tail.push(&format!("Every version with its decision and reason: `{}`\n", printable(path).replace('`', "'")));
     }
-    page.into_string() + &tail.into_string()
+    let whole = page.into_string() + &tail.into_string();
+    // with hardly any room, what closes tables and folds may be too much already
+    if whole.len() <= budget { whole } else { String::new() }
 }
 
 fn head(report: &Report, page: &mut Page) {

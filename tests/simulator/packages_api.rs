@@ -128,8 +128,8 @@ fn list_packages(github: &GitHub, request: &Request, token: &Token, base: &Base)
             && package.deleted_at.is_none()
             && visibility.is_none_or(|visibility| package.visibility == visibility)
     });
-    let packages: Vec<_> = packages.map(|package| package_json(github, package)).collect();
-    paging::page(github, request, &base.numeric, &packages)
+    let packages: Vec<_> = packages.collect();
+    paging::page(github, request, &base.numeric, packages.len(), |place| package_json(github, packages[place]))
 }
 
 fn one_package(
@@ -174,11 +174,11 @@ fn one_package(
         ("GET", ["versions"]) => {
             let package = &github.packages[index];
             let deleted = request.parameter("state") == Some("deleted");
-            let mut versions = if deleted { package.deleted.clone() } else { package.versions.clone() };
+            let mut versions: Vec<_> = if deleted { &package.deleted } else { &package.versions }.iter().collect();
             // newest first, which is practice and documented nowhere
             versions.sort_by(|left, right| (&right.created_at, right.id).cmp(&(&left.created_at, left.id)));
-            let versions: Vec<_> = versions.iter().map(|version| version_json(github, package, version)).collect();
-            paging::page(github, request, &base.numeric, &versions)
+            let item = |place: usize| version_json(github, package, versions[place]);
+            paging::page(github, request, &base.numeric, versions.len(), item)
         }
         (method, ["versions", id, rest @ ..]) => {
             let id = id.parse::<u64>().unwrap_or_default();

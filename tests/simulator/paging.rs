@@ -12,14 +12,20 @@ use super::{
 const MOST_PER_PAGE: usize = 100;
 const DEFAULT_PER_PAGE: usize = 30;
 
-/// One page of the items, with the links GitHub gives: `numeric` is the path with ids instead of
+/// One page of so many items, with the links GitHub gives: `numeric` is the path with ids instead of
 /// logins that its links have (`tests/data/github/observed/link-headers.json`).
-pub(super) fn page(github: &GitHub, request: &Request, numeric: &str, items: &[Value]) -> Answer {
+pub(super) fn page(
+    github: &GitHub,
+    request: &Request,
+    numeric: &str,
+    total: usize,
+    item: impl Fn(usize) -> Value,
+) -> Answer {
     let number = |name| request.parameter(name).and_then(|text| text.parse::<usize>().ok());
     let per_page = number("per_page").unwrap_or(DEFAULT_PER_PAGE).clamp(1, MOST_PER_PAGE);
     let page = number("page").unwrap_or(1).max(1);
-    let last = items.len().div_ceil(per_page).max(1);
-    let shown: Vec<_> = items.iter().skip((page - 1) * per_page).take(per_page).cloned().collect();
+    let last = total.div_ceil(per_page).max(1);
+    let shown: Vec<_> = ((page - 1) * per_page..total).take(per_page).map(item).collect();
     let answer = Answer::json(200, &Value::Array(shown));
     let base = match github.paging {
         Paging::OtherOrigin => "https://api.example.com",
