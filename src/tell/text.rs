@@ -56,14 +56,20 @@ pub fn command_data(text: &str) -> String {
 /// mention or a new cell, since everything but letters, digits and a few harmless signs is
 /// written as a character reference (CommonMark, section 2.5: references stand for text only).
 pub fn html(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len() + text.len() / 4);
     let text = printable(text);
+    let mut escaped = String::with_capacity(text.len() + text.len() / 4);
+    let mut characters = text.char_indices().peekable();
     let mut before = ' ';
-    for character in text.chars() {
-        // a dot between digits (1.2.3) makes no link, and versions stay readable in the source
+    while let Some((place, character)) = characters.next() {
+        let after = characters.peek().map_or(' ', |(_, character)| *character);
+        // inside a word these join (1.2.3, a_b, sha256:ab, repository/image): no emphasis, no
+        // list and no address can start there, but for www.
+        let joins = matches!(character, '.' | '_' | ':' | '/' | '+' | '=')
+            && before.is_alphanumeric()
+            && after.is_alphanumeric()
+            && !ends_with_www(&text[..place]);
         let harmless = character.is_alphanumeric() || matches!(character, ' ' | '-' | ',' | '(' | ')' | '%' | '…');
-        let number = character == '.' && before.is_ascii_digit();
-        if harmless || number {
+        if harmless || joins {
             escaped.push(character);
         } else {
             let _ = write!(escaped, "&#{};", u32::from(character));
@@ -71,6 +77,10 @@ pub fn html(text: &str) -> String {
         before = character;
     }
     escaped
+}
+
+fn ends_with_www(text: &str) -> bool {
+    text.len().checked_sub(3).and_then(|start| text.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case("www"))
 }
 
 /// A digest as people tell them apart, anything else as it is.
@@ -106,7 +116,8 @@ mod tests {
     fn markup_of_every_kind_becomes_text() {
         assert_eq!(html("<b>|`*_[x](y)"), "&#60;b&#62;&#124;&#96;&#42;&#95;&#91;x&#93;(y)");
         assert_eq!(html("https://x www.x @me #1"), "https&#58;&#47;&#47;x www&#46;x &#64;me &#35;1");
-        assert_eq!(html("1.2.3"), "1.2.3");
+        assert_eq!(html("v1.2.3 a_b sha256:ab r/i"), "v1.2.3 a_b sha256:ab r/i");
+        assert_eq!(html("_a_ 1. x// :b: WWW.x"), "&#95;a&#95; 1&#46; x&#47;&#47; &#58;b&#58; WWW&#46;x");
     }
 
     proptest! {
@@ -122,9 +133,10 @@ mod tests {
         #[test]
         fn no_text_starts_markup(text in "(?s).{0,60}") {
             let escaped = html(&text);
-            for sign in ['<', '>', '|', '`', '*', '_', '[', ']', '"', '\'', '\\', '@', '\n', '\r', '~', '!', '$'] {
+            for sign in ['<', '>', '|', '`', '*', '[', ']', '"', '\'', '\\', '@', '\n', '\r', '~', '!', '$'] {
                 prop_assert!(!escaped.contains(sign), "{escaped}");
             }
+            prop_assert!(!escaped.contains("://") && !escaped.contains("www."));
         }
     }
 }

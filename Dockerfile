@@ -1,0 +1,21 @@
+# The action's image: one static binary, the certificates that TLS needs, and nothing else.
+# No USER: the runner's files for outputs and summary belong to another user, and only root can write them
+# (https://docs.github.com/actions/reference/dockerfile-support-for-github-actions#user).
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /build
+COPY Cargo.toml Cargo.lock ./
+COPY src src
+# The target is named so that build scripts are not linked statically; it is the machine's own, amd64 or arm64.
+# The benches, examples and tests that Cargo.toml may name are not needed, and not there.
+RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
+ && RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bin tidy-packages --target "$target" \
+ && cp "target/$target/release/tidy-packages" /tidy-packages \
+ && if [ ! -f /etc/ssl/certs/ca-certificates.crt ]; then \
+      apt-get update && apt-get install -y --no-install-recommends ca-certificates; \
+    fi \
+ && cp /etc/ssl/certs/ca-certificates.crt /ca-certificates.crt
+
+FROM scratch
+COPY --from=build /ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /tidy-packages /tidy-packages
+ENTRYPOINT ["/tidy-packages"]
