@@ -6,8 +6,7 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 # The target is named so that build scripts are not linked statically; it is the machine's own, amd64 or arm64.
-# The benches, examples and tests that Cargo.toml may name are not needed, and not there.
-RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
+RUN target="$(rustc --print host-tuple)" \
  && RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bin tidy-packages --target "$target" \
  && cp "target/$target/release/tidy-packages" /tidy-packages \
  && if [ ! -f /etc/ssl/certs/ca-certificates.crt ]; then \

@@ -48,20 +48,25 @@ fn more(log: &Log, count: usize, of_what: &str) {
     }
 }
 
-/// What will happen in a package, in a few words.
+/// What happens (or happened) in a package, in a few words.
 pub(super) fn headline(package: &PackageReport, dry_run: bool) -> String {
     let count = |decision| package.versions.iter().filter(|version| version.decision == decision).count();
     let total = package.versions.len();
     if package.error.is_some() && total == 0 {
         return "could not be read".to_owned();
     }
-    let (deleted, restored, retained) = (count(Decision::Delete), count(Decision::Restore), count(Decision::Retain));
-    let would = if dry_run { "would " } else { "" };
-    match (deleted, restored, retained) {
+    let is_planned = |version: &VersionReport| version.outcome == Some(Outcome::Planned);
+    let is_over = package.versions.iter().any(|version| version.at.is_some());
+    let (go, come) = match (dry_run, is_over, package.versions.iter().any(is_planned)) {
+        (true, ..) => ("would go", "would come back"),
+        (false, true, false) => ("were to go", "were to come back"),
+        _ => ("go", "come back"),
+    };
+    match (count(Decision::Delete), count(Decision::Restore), count(Decision::Retain)) {
         (0, 0, 0) => format!("nothing to do, {total} versions stay as they are"),
-        (0, restored, _) if restored > 0 => format!("{restored} of {total} deleted versions {would}come back"),
-        (deleted, _, 0) => format!("{deleted} of {total} versions {would}go"),
-        (deleted, _, _) => format!("{deleted} of {total} versions {would}go, {retained} more cannot"),
+        (0, restored, _) if restored > 0 => format!("{restored} of {total} deleted versions {come}"),
+        (deleted, _, 0) => format!("{deleted} of {total} versions {go}"),
+        (deleted, _, retained) => format!("{deleted} of {total} versions {go}, {retained} more cannot"),
     }
 }
 
@@ -117,8 +122,10 @@ pub(super) fn status_sentence(report: &Report) -> &'static str {
         (Status::Partial, _) => {
             "GitHub's rate limit stopped the run. What was done stays done, and the next run goes on from there."
         }
-        (Status::Refused, _) => "The run held itself back, see below; what it says was refused has not been touched.",
-        (Status::Failed, _) => "Something failed, see below. Everything else was done.",
+        (Status::Refused, _) => "A guard held the run back: what was refused has not been touched.",
+        (Status::Failed, _) if report.packages.is_empty() => "Nothing was changed.",
+        (Status::Failed, true) => "Something failed; nothing was changed.",
+        (Status::Failed, false) => "Something failed; everything else was done.",
         (Status::Cancelled, _) => {
             "The run was cancelled. What was done stays done, and the next run goes on from there."
         }
@@ -145,12 +152,13 @@ pub(super) fn counts_sentence(report: &Report) -> String {
     part(counts.failed, "failed");
     part(counts.skipped, "skipped");
     part(counts.kept, if report.mode == Mode::Restore { "left as they are" } else { "kept" });
-    if parts.is_empty() { "no versions".to_owned() } else { parts.join(", ") }
+    if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") }
 }
 
 /// Tells the end of a run.
 pub fn outcome(log: &Log, report: &Report) {
-    log.line(&format!("{}: {}. {}", report.status.as_str(), counts_sentence(report), status_sentence(report)));
+    let counts = if report.packages.is_empty() { String::new() } else { format!("{}. ", counts_sentence(report)) };
+    log.line(&format!("{}: {counts}{}", report.status.as_str(), status_sentence(report)));
     let deleted = report.packages.iter().flat_map(|package| &package.versions);
     let deleted =
         deleted.filter(|version| version.decision == Decision::Delete && version.outcome == Some(Outcome::Done));

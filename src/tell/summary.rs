@@ -6,7 +6,7 @@
 use std::{fs, io, io::Write, path::Path};
 
 use super::{
-    plan::{counts_sentence, headline, status_sentence},
+    plan::{counts_sentence, status_sentence},
     text::{html, printable, shorten},
 };
 use crate::report::{Decision, Mode, Outcome, PackageReport, Report, Status};
@@ -191,11 +191,3 @@ fn inputs(report: &Report, page: &mut Page) {
     text.push_str("\n</details>\n\n");
     page.push(&text);
 }
-
-/// The line under a package's heading.
-fn package_sentence(package: &PackageReport, dry_run: bool) -> String {
-    headline(package, dry_run)
-}
-
-#[cfg(test)]
-mod tests;

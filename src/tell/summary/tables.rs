@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{package_sentence, page::Page};
+use super::page::Page;
 use crate::{
-    report::{Decision, Outcome, PackageReport, Report, VersionReport},
-    tell::text::{html, short_name, shorten},
+    report::{Decision, Mode, Outcome, PackageReport, Report, VersionReport},
+    tell::{
+        plan::headline,
+        text::{html, short_name, shorten},
+    },
 };
 
 /// Rows of the table over all packages.
@@ -14,6 +17,8 @@ const MOST_PACKAGES: usize = 1_000;
 const MOST_ROWS: usize = 500;
 /// A table of more rows is folded.
 const MOST_OPEN_ROWS: usize = 25;
+/// Messages of versions that were not done.
+const MOST_MESSAGES: usize = 20;
 /// Characters of a version's tags, and of a message.
 const LONGEST_TAGS: usize = 160;
 const LONGEST_TEXT: usize = 400;
@@ -25,16 +30,24 @@ pub(super) fn overview(report: &Report, page: &mut Page) {
     if report.packages.len() < 2 || !page.fits(LEAST_BYTES) {
         return;
     }
-    page.force("| Package | Go | Retained | Failed | Skipped | Stay |\n| --- | --: | --: | --: | --: | --: |\n");
+    let (done, is_done): (&str, fn(&VersionReport) -> bool) = match (report.dry_run, report.mode) {
+        (true, _) => ("Selected", |version| version.decision.is_selected() && version.decision != Decision::Retain),
+        (false, Mode::Restore) => ("Restored", is_done),
+        (false, _) => ("Deleted", is_done),
+    };
+    page.force(&format!(
+        "| Package | {done} | Retained | Failed | Skipped | Kept |\n| --- | --: | --: | --: | --: | --: |\n"
+    ));
     let mut rows = 0;
     for package in report.packages.iter().take(MOST_PACKAGES) {
         let count =
             |wanted: &dyn Fn(&VersionReport) -> bool| package.versions.iter().filter(|version| wanted(version)).count();
         let row = format!(
-            "| {} {} | {} | {} | {} | {} | {} |\n",
+            "| {} {}{} | {} | {} | {} | {} | {} |\n",
             package.package_type,
             html(&shorten(&package.name, 200)),
-            count(&|version| version.decision.is_selected() && version.decision != Decision::Retain),
+            if package.error.is_some() { " (see above)" } else { "" },
+            count(&is_done),
             count(&|version| version.outcome == Some(Outcome::Retained)),
             count(&|version| matches!(version.outcome, Some(Outcome::Failed | Outcome::Unknown))),
             count(&|version| version.outcome == Some(Outcome::Skipped)),
@@ -51,6 +64,10 @@ pub(super) fn overview(report: &Report, page: &mut Page) {
     }
 }
 
+fn is_done(version: &VersionReport) -> bool {
+    matches!(version.outcome, Some(Outcome::Done | Outcome::Gone))
+}
+
 /// Whether a package has more to show than that all of it stays.
 pub(super) fn has_something_to_show(package: &PackageReport) -> bool {
     !package.versions.is_empty()
@@ -62,7 +79,8 @@ pub(super) fn package(report: &Report, package: &PackageReport, page: &mut Page)
         return false;
     }
     let name = html(&shorten(&package.name, 200));
-    page.force(&format!("### {} {name}\n\n{}.\n\n", package.package_type, package_sentence(package, report.dry_run)));
+    page.force(&format!("### {} {name}\n\n{}.\n\n", package.package_type, headline(package, report.dry_run)));
+    not_done(package, page);
     let mut selected: Vec<_> = package.versions.iter().filter(|version| version.decision.is_selected()).collect();
     selected.sort_by_key(|version| rank(version.outcome));
     if !selected.is_empty() {
@@ -76,6 +94,32 @@ pub(super) fn package(report: &Report, package: &PackageReport, page: &mut Page)
         kept(reasons, page);
     }
     true
+}
+
+/// What did not come to what was decided, and what was answered: above the table, since messages
+/// are long. Equal answers are told once.
+fn not_done(package: &PackageReport, page: &mut Page) {
+    let mut told: BTreeMap<(u8, &str), Vec<&VersionReport>> = BTreeMap::new();
+    for version in &package.versions {
+        if let Some(error) = &version.error {
+            told.entry((rank(version.outcome), error)).or_default().push(version);
+        }
+    }
+    let mut text = String::new();
+    for ((_, error), versions) in told.iter().take(MOST_MESSAGES) {
+        let who = match versions.as_slice() {
+            [one] => html(&short_name(&one.name)),
+            several => format!("{} versions", several.len()),
+        };
+        let outcome = versions.first().map(|version| outcome(version, package, false)).unwrap_or_default();
+        text.push_str(&format!("- {who} {outcome}: {}\n", html(&shorten(error, LONGEST_TEXT))));
+    }
+    if told.len() > MOST_MESSAGES {
+        text.push_str(&format!("- … and {} more: the report file has all\n", told.len() - MOST_MESSAGES));
+    }
+    if !text.is_empty() {
+        page.push(&format!("{text}\n"));
+    }
 }
 
 /// What needs a look comes first.
@@ -102,7 +146,7 @@ fn versions(report: &Report, package: &PackageReport, selected: &[&VersionReport
     ));
     let mut rows = 0;
     for version in selected.iter().take(MOST_ROWS) {
-        if !page.push(&row(report, version, with_tags)) {
+        if !page.push(&row(report, package, version, with_tags)) {
             break;
         }
         rows += 1;
@@ -116,7 +160,7 @@ fn versions(report: &Report, package: &PackageReport, selected: &[&VersionReport
     }
 }
 
-fn row(report: &Report, version: &VersionReport, with_tags: bool) -> String {
+fn row(report: &Report, package: &PackageReport, version: &VersionReport, with_tags: bool) -> String {
     let tags = match (with_tags, version.tags.is_empty()) {
         (false, _) => String::new(),
         (true, true) => "*untagged* | ".to_owned(),
@@ -124,20 +168,19 @@ fn row(report: &Report, version: &VersionReport, with_tags: bool) -> String {
     };
     let day = version.updated_at.max(version.created_at);
     let day = day.map(|day| day.strftime("%Y-%m-%d").to_string()).unwrap_or_default();
-    let outcome = outcome(version, report.dry_run);
-    let error = version.error.as_ref().map(|error| format!(": {}", html(&shorten(error, LONGEST_TEXT))));
     format!(
-        "| {} | {tags}{day} | {} | {outcome}{} | {} |\n",
+        "| {} | {tags}{day} | {} | {} | {} |\n",
         html(&short_name(&version.name)),
         html(&shorten(&version.reason, LONGEST_TEXT)),
-        error.unwrap_or_default(),
+        outcome(version, package, report.dry_run),
         version.id,
     )
 }
 
-fn outcome(version: &VersionReport, dry_run: bool) -> &'static str {
+fn outcome(version: &VersionReport, package: &PackageReport, dry_run: bool) -> &'static str {
     match (version.outcome, version.decision) {
         (Some(Outcome::Retained), _) => "**retained**",
+        _ if package.refused => "refused",
         (_, Decision::Restore) if dry_run => "would come back",
         _ if dry_run => "would go",
         (Some(Outcome::Done), Decision::Restore) => "restored",

@@ -1,0 +1,173 @@
+//! What the README and `action.yml` say is what the binary does.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+
+mod runner;
+mod simulator;
+
+use runner::Step;
+use simulator::{GitHub, Simulator};
+
+const OUTPUTS: [&str; 14] = [
+    "status",
+    "selected",
+    "deleted",
+    "untagged",
+    "restored",
+    "retained",
+    "failed",
+    "skipped",
+    "kept",
+    "selected-versions",
+    "deleted-versions",
+    "restored-versions",
+    "failed-versions",
+    "report",
+];
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name))
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn yaml(text: &str) -> Value {
+    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// The first words in code marks of a table's rows below a heading.
+fn table_names(readme: &str, heading: &str) -> Vec<String> {
+    let section = readme.split(heading).nth(1).unwrap_or_else(|| panic!("no {heading}"));
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let first_cells = rows.map(|row| row.split(" | ").next().unwrap_or_default());
+    first_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// The keys of a mapping of a YAML file, in its order.
+fn keys(text: &str, mapping: &str) -> Vec<String> {
+    let body = text.split(&format!("\n{mapping}:\n")).nth(1).unwrap_or_else(|| panic!("no {mapping}"));
+    let lines = body.lines().take_while(|line| line.is_empty() || line.starts_with(' '));
+    let keys = lines.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    keys.map(|line| line.trim().trim_end_matches(':').to_owned()).collect()
+}
+
+#[test]
+fn the_action_has_the_inputs_of_the_binary_and_three_defaults() {
+    let text = read("action.yml");
+    let action = yaml(&text);
+    let names: Vec<_> = tidy_packages::inputs::ALL.iter().map(|input| input.name.to_owned()).collect();
+    assert_eq!(keys(&text, "inputs"), names);
+    for name in &names {
+        let input = &action["inputs"][name];
+        let has_default = input.get("default").is_some();
+        assert_eq!(has_default, ["token", "owner", "api-url"].contains(&name.as_str()), "{name}");
+        let description = input["description"].as_str().unwrap_or_default();
+        assert!(description.ends_with('.') && description.len() > 20, "{name}: {description}");
+    }
+    assert_eq!((&action["runs"]["using"], &action["runs"]["image"]), (&"docker".into(), &"Dockerfile".into()));
+}
+
+#[test]
+fn the_action_and_the_readme_have_every_output() {
+    let text = read("action.yml");
+    assert_eq!(keys(&text, "outputs"), OUTPUTS);
+    let readme = read("README.md");
+    let section = readme.split("\n## Outputs\n").nth(1).expect("the outputs");
+    for output in OUTPUTS {
+        assert!(
+            section.lines().any(|line| line.starts_with("| `") && line.contains(&format!("`{output}`"))),
+            "{output}"
+        );
+    }
+}
+
+#[test]
+fn the_readme_has_every_input_in_order_with_its_default() {
+    let readme = read("README.md");
+    let names: Vec<_> = tidy_packages::inputs::ALL.iter().map(|input| input.name.to_owned()).collect();
+    assert_eq!(table_names(&readme, "\n## Inputs\n"), names);
+    for input in tidy_packages::inputs::ALL.iter().filter(|input| !input.default.is_empty()) {
+        let row = readme.lines().find(|line| line.starts_with("| `") && line.contains(&format!("`{}`", input.name)));
+        assert!(row.is_some_and(|row| row.contains(&format!("| `{}` |", input.default))), "{}", input.name);
+    }
+}
+
+#[test]
+fn every_example_of_the_readme_is_accepted_by_the_binary() {
+    let readme = read("README.md");
+    let blocks: Vec<_> = readme.split("```yaml\n").skip(1).filter_map(|block| block.split("\n```").next()).collect();
+    assert!(blocks.len() >= 9);
+    let mut steps = 0;
+    for block in blocks {
+        for inputs in with_of(&yaml(block)) {
+            steps += 1;
+            let simulator = Simulator::start(GitHub::new());
+            // a runner puts the secret in its place
+            let given = inputs.iter().filter(|(_, value)| !value.contains("${{"));
+            let step = given.fold(Step::new(simulator.url()), |step, (name, value)| step.input(name, value));
+            let ended = step.run();
+            // the inputs are fine when GitHub is asked: this one knows no token
+            assert!(ended.log.contains("401: Bad credentials"), "{block}\n{}", ended.log);
+        }
+    }
+    assert!(steps >= 10);
+}
+
+/// Every `with:` in a piece of a workflow, as text the way a runner hands it over.
+fn with_of(node: &Value) -> Vec<BTreeMap<String, String>> {
+    match node {
+        Value::Object(object) => {
+            let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let with = object.get("with").and_then(Value::as_object);
+            let with = with.map(|with| with.iter().map(|(name, value)| (name.clone(), text(value))).collect());
+            with.into_iter().chain(object.values().flat_map(with_of)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(with_of).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_commands_of_the_readme_are_those_of_ci() {
+    let (readme, ci, aliases) = (read("README.md"), read(".ci/run"), read(".cargo/config.toml"));
+    assert!(readme.contains("\ncargo demo ") && ci.contains(" cargo demo\n") && aliases.contains("demo = "));
+    assert!(readme.contains("\ncargo test ") && ci.contains(" cargo test --locked\n"));
+}
+
+#[test]
+fn workflows_pin_what_they_use_and_start_without_rights() {
+    for file in
+        fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows")).expect("workflows").flatten()
+    {
+        let text = fs::read_to_string(file.path()).expect("a workflow");
+        assert!(text.contains("\npermissions: {}\n"), "{:?}", file.path());
+        for uses in text.lines().filter_map(|line| line.split("uses: ").nth(1)) {
+            let commit = uses.split('@').nth(1).unwrap_or_default().split(' ').next().unwrap_or_default();
+            assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{uses}");
+        }
+    }
+}
+
+#[test]
+fn the_log_in_the_readme_has_the_form_of_a_real_one() {
+    use simulator::{Token, Version};
+    let versions =
+        [("1.0.0", 90.0), ("1.1.0-pr.41", 60.0), ("1.1.0-pr.42", 40.0), ("1.1.0", 30.0), ("1.2.0-pr.57", 2.0)];
+    let versions = versions.map(|(name, days)| Version::new(name).days_old(days)).to_vec();
+    let github = GitHub::new()
+        .organization("octo-org")
+        .token(runner::TOKEN, Token::workflow())
+        .package("octo-org", "npm", "left-pad", versions);
+    let simulator = Simulator::start(github);
+    let step = Step::new(simulator.url()).inputs("package-type=npm packages=left-pad older-than=7d");
+    let ended = step.input("tags", r".*-pr\.\d+").without("GITHUB_ACTIONS").run();
+    // what differs from day to day: moments, dates and ids
+    let moments = regex::Regex::new(r"\d{4}-\d\d-\d\d(T[\d:]+Z)?|id \d+").expect("a pattern");
+    let form = |text: &str| moments.replace_all(text.trim(), "_").into_owned();
+    let readme = read("README.md");
+    let shown = readme.split("```text\n").nth(1).and_then(|block| block.split("\n```").next()).expect("a log");
+    assert_eq!(form(&ended.log), form(shown));
+}
