@@ -2,6 +2,7 @@
 //!
 //! Each runs three ways where its rules allow it: as a legacy `docker` package, whose changes are
 //! made; as a `container`, planned in a dry run; and as `npm`, where every version has one tag.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod runner;
 mod simulator;

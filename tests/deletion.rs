@@ -1,4 +1,5 @@
 //! Deletions from outside: the real binary, a real server, the files a runner would read.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use serde_json::json;
 

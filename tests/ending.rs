@@ -1,4 +1,5 @@
 //! How a run ends when it does not end by itself, and what it leaves in the workspace.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use std::{
     fs,

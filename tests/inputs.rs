@@ -30,10 +30,12 @@ fn refused(ended: Ended, simulator: &Simulator) -> Vec<String> {
     errors
 }
 
-/// Each row: the inputs, and the words that the only complaint has to have.
+/// The inputs, and the words that the only complaint has to have.
+type Row = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+
 #[test]
 fn each_wrong_input_is_named_with_the_nearest_form() {
-    let rows: &[(&[(&str, &str)], &[&str])] = &[
+    let rows: &[Row] = &[
         (&[("tags", "a"), ("older-than", "30")], &["`older-than`", "30d"]),
         (&[("tags", "a"), ("older-than", "30 days ago")], &["`older-than`"]),
         (&[("tags", "a"), ("older-than", "-3d")], &["`older-than`"]),

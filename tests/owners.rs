@@ -1,4 +1,5 @@
 //! Six types, three kinds of owner, three kinds of token, servers: the right paths each time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use std::fs;
 

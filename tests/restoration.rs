@@ -1,4 +1,5 @@
 //! Restorations from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use serde_json::json;
 
@@ -80,7 +81,7 @@ fn restoring_twice_is_harmless() {
         again
             .versions()
             .iter()
-            .find(|version| version["id"].to_string() == id)
+            .find(|version| version["id"].to_string().as_str() == id)
             .map(|version| version["reason"].clone()),
         Some(json!("not deleted, nothing to restore"))
     );

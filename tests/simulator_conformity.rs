@@ -1,5 +1,6 @@
 //! Holds the simulator against GitHub's own OpenAPI description, and against answers that people
 //! saw: a make-believe that behaves like us would prove nothing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,5 @@
 //! What people and later steps read, with data that means no good.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
