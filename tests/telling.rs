@@ -185,7 +185,7 @@ fn the_undo_step_is_one_that_works() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn no_tag_breaks_the_log_the_summary_or_the_outputs(tags in prop::collection::vec("(?s).{1,30}", 1..5)) {
         let tags: Vec<&str> = tags.iter().map(String::as_str).collect();

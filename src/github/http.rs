@@ -126,7 +126,12 @@ impl Http {
         ]);
         // one provider for the process; a second client finds it in place, which is fine
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if base.scheme() == "http" {
+            // plain http is for this machine alone, and a proxy is another
+            builder = builder.no_proxy();
+        }
+        let client = builder
             .user_agent(concat!("tidy-packages/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             // a redirect could carry the token elsewhere; those that stay are followed by hand
@@ -181,7 +186,12 @@ impl Http {
     /// Changes something; only the status of the answer counts. Nothing is sent later than
     /// `until`, by the clock's elapsed time: waits may outlast what the change was decided on.
     pub(super) async fn change(&self, method: Method, address: Url, until: Duration) -> Result<Changed, Failure> {
-        let result = self.call(Call::new(method, address, until), |_| Ok(Changed)).await;
+        // anything but 204 is not GitHub's word for it: a proxy's page, for one
+        let parse = |received: &Received| match received.status {
+            204 => Ok(Changed),
+            status => Err(format!("status {status} instead of 204")),
+        };
+        let result = self.call(Call::new(method, address, until), parse).await;
         if result.is_ok() {
             self.pacer.borrow_mut().succeeded();
         }

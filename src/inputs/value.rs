@@ -85,18 +85,24 @@ pub(super) fn path_below(text: &str, roots: &[PathBuf]) -> Result<PathBuf, Strin
         return Err(format!("{text} names no file"));
     }
     let start = roots.first().map(PathBuf::as_path).unwrap_or(Path::new("/"));
-    let mut path = PathBuf::new();
-    for component in start.join(text).components() {
+    let path = without_dots(&start.join(text));
+    let inside = roots.iter().map(|root| without_dots(root)).any(|root| path.starts_with(&root) && path != root);
+    if inside { Ok(path) } else { Err(outside()) }
+}
+
+/// A path without `.` and `..`, as the text goes.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
         match component {
             Component::ParentDir => {
-                path.pop();
+                plain.pop();
             }
             Component::CurDir => {}
-            other => path.push(other),
+            other => plain.push(other),
         }
     }
-    let inside = roots.iter().any(|root| path.starts_with(root) && path != *root);
-    if inside { Ok(path) } else { Err(outside()) }
+    plain
 }
 
 #[cfg(test)]
