@@ -273,13 +273,15 @@ fn a_limit_answer_is_waited_out() {
 
 #[test]
 fn a_limit_that_resets_too_late_ends_the_run_cleanly() {
-    let limit = Answer::observed("secondary-rate-limit").header("retry-after", "3600");
-    let fault = Fault::on("DELETE", "/versions/", Effect::Answer(limit)).after(1);
-    let simulator = Simulator::start(npm(aged(&[("1", 9.0), ("2", 8.0), ("3", 7.0), ("4", 1.0)])).fault(fault));
-    let ended = step(&simulator).input("tags", "[123]").input("concurrency", "1").run();
-    assert_eq!((ended.code, ended.output("status")), (Some(0), "partial"), "{}", ended.log);
-    assert_eq!((ended.count("deleted"), ended.count("skipped"), ended.count("failed")), (1, 2, 0));
-    assert!(ended.log.contains("::warning"));
+    for retry_after in ["3600", "18446744073709551615"] {
+        let limit = Answer::observed("secondary-rate-limit").header("retry-after", retry_after);
+        let fault = Fault::on("DELETE", "/versions/", Effect::Answer(limit)).after(1);
+        let simulator = Simulator::start(npm(aged(&[("1", 9.0), ("2", 8.0), ("3", 7.0), ("4", 1.0)])).fault(fault));
+        let ended = step(&simulator).input("tags", "[123]").input("concurrency", "1").run();
+        assert_eq!((ended.code, ended.output("status")), (Some(0), "partial"), "{}", ended.log);
+        assert_eq!((ended.count("deleted"), ended.count("skipped"), ended.count("failed")), (1, 2, 0));
+        assert!(ended.log.contains("::warning"));
+    }
 }
 
 #[test]

@@ -11,6 +11,8 @@ const FAULT_WAITS: [u64; 5] = [1, 2, 4, 8, 16];
 /// The first wait after a limit answer that names none; doubled each time
 /// (<https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api>).
 const LIMIT_WAIT: Duration = Duration::from_secs(60);
+/// No answer's wait is taken to be longer than this: whatever a server says, sums of it stay in range.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 86_400);
 /// Limit answers in a row to one call before the run stops: a server that never lets anything
 /// through must not hold a job for ever.
 const MOST_LIMITS: u32 = 20;
@@ -79,7 +81,7 @@ impl Attempts {
         let named = seen.retry_after.and_then(|text| text.trim().parse::<u64>().ok()).map(Duration::from_secs);
         let reset = seen.resets_in.filter(|_| seen.remaining == Some(0)).map(|wait| wait + Duration::from_secs(1));
         let wait = match named.or(reset) {
-            Some(wait) => wait.max(Duration::from_secs(1)),
+            Some(wait) => wait.clamp(Duration::from_secs(1), LONGEST_WAIT),
             None => (LIMIT_WAIT * 2_u32.saturating_pow(self.limits - 1)).mul_f32(1.0 + jitter * 0.1),
         };
         Next::RepeatAfterLimit(wait)
@@ -139,6 +141,9 @@ mod tests {
             wait(Seen { retry_after: Some("soon"), ..seen(429) }),
             Next::RepeatAfterLimit(Duration::from_secs(60))
         );
+
+        let absurd = Seen { retry_after: Some("18446744073709551615"), ..seen(429) };
+        assert_eq!(wait(absurd), Next::RepeatAfterLimit(LONGEST_WAIT));
 
         let mut attempts = Attempts::default();
         let waits: Vec<_> = (0..4).map(|_| attempts.after_answer(seen(429), 0.0)).collect();
