@@ -326,3 +326,35 @@ fn unknown_dates_and_tags_keep_a_version() {
         (Some(0), ["pr-1", "pr-2", "pr-3", "v1"].map(str::to_owned).to_vec())
     );
 }
+
+#[test]
+fn what_others_removed_meanwhile_is_told() {
+    let remove = Effect::Meanwhile(std::sync::Arc::new(|github: &mut GitHub| {
+        github.package_mut("left-pad").versions.retain(|version| version.name != "3");
+    }));
+    let run = |verify: &str| {
+        let fault = Fault::on("DELETE", "/versions/", remove.clone()).times(1);
+        let simulator = Simulator::start(npm(aged(&[("1", 9.0), ("2", 8.0), ("3", 1.0)])).fault(fault));
+        let ended = step(&simulator).input("tags", "1").input("verify", verify).run();
+        let asked = simulator.requests().len();
+        (ended, asked)
+    };
+    let (told, asked) = run("true");
+    assert_eq!((told.code, told.output("status")), (Some(0), "complete"), "{}", told.log);
+    assert!(told.log.contains("3 (id") && told.log.contains("was to stay and is gone"), "{}", told.log);
+    assert!(told.summary.contains("was to stay and is gone"));
+    let (silent, fewer) = run("false");
+    assert!(!silent.log.contains("was to stay"));
+    // one more listing, and the missing version asked for twice
+    assert_eq!(asked, fewer + 3);
+}
+
+#[test]
+fn a_run_asks_no_more_than_it_has_to() {
+    let versions = (0..250).map(|number| Version::new(&format!("1.{number}"))).collect();
+    let simulator = Simulator::start(npm(versions));
+    step(&simulator).input("tags", "1\\.[0-9]").input("verify", "false").run();
+    let lines: Vec<_> = simulator.requests().iter().map(|request| request.method.clone()).collect();
+    // who is it, the package, three pages, ten deletions
+    assert_eq!((lines.iter().filter(|method| *method == "GET").count(), lines.len()), (5, 15));
+}

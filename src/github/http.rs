@@ -269,7 +269,12 @@ impl Http {
             return Err(call.failure(kind, message, request_id));
         };
         let failure = call.failure(kind, message, request_id);
-        self.log.debug(&format!("{failure}; again in {:.1} s", wait.as_secs_f32()));
+        let told = format!("{failure}; again in {:.0} s", wait.as_secs_f32());
+        if wait >= NOTEWORTHY {
+            self.log.line(&told)
+        } else {
+            self.log.debug(&told)
+        }
         self.wait(wait).await.map_err(|kind| Failure { kind, ..failure })
     }
 
