@@ -6,8 +6,10 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src src
 # The target is named so that build scripts are not linked statically; it is the machine's own, amd64 or arm64.
+# Without unwind tables (a panic ends the process anyway) and with packed relocations it is a quarter of a MB smaller.
 RUN target="$(rustc --print host-tuple)" \
- && RUSTFLAGS="-C target-feature=+crt-static" cargo build --release --locked --bin tidy-packages --target "$target" \
+ && export RUSTFLAGS="-C target-feature=+crt-static -C force-unwind-tables=no -C link-arg=-Wl,-z,pack-relative-relocs" \
+ && cargo build --release --locked --bin tidy-packages --target "$target" \
  && cp "target/$target/release/tidy-packages" /tidy-packages \
  && if [ ! -f /etc/ssl/certs/ca-certificates.crt ]; then \
       apt-get update && apt-get install -y --no-install-recommends ca-certificates; \

@@ -288,7 +288,8 @@ fn a_limit_that_resets_too_late_ends_the_run_cleanly() {
 fn the_token_goes_nowhere_else_and_is_written_nowhere() {
     let echo = Answer::error(500, &format!("you sent {TOKEN}"));
     let fault = Fault::on("DELETE", "/versions/", Effect::Answer(echo)).times(1);
-    let simulator = Simulator::start(npm(aged(&[("1", 9.0), ("2", 8.0)])).fault(fault));
+    // a server that sends it back in an error, and in a version's name
+    let simulator = Simulator::start(npm(aged(&[("1", 9.0), (TOKEN, 8.0)])).fault(fault));
     let ended = step(&simulator).input("tags", "1").variable("RUNNER_DEBUG", "1").run();
     let written: String = ended.everything_written().lines().filter(|line| !line.starts_with("::add-mask::")).collect();
     assert!(!written.contains(TOKEN));

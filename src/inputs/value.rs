@@ -147,16 +147,16 @@ mod tests {
 
     #[test]
     fn a_path_stays_below_the_workspace_or_the_temporary_folder() {
-        let roots = [PathBuf::from("/work"), PathBuf::from("/temp")];
+        let roots = [PathBuf::from("/workspace"), PathBuf::from("/temp")];
         for (text, path) in [
-            ("report.json", Some("/work/report.json")),
-            ("a/b.json", Some("/work/a/b.json")),
-            ("./a/../b.json", Some("/work/b.json")),
-            ("/work/b.json", Some("/work/b.json")),
+            ("report.json", Some("/workspace/report.json")),
+            ("a/b.json", Some("/workspace/a/b.json")),
+            ("./a/../b.json", Some("/workspace/b.json")),
+            ("/workspace/b.json", Some("/workspace/b.json")),
             ("/temp/b.json", Some("/temp/b.json")),
             ("../b.json", None),
-            ("/work/../b.json", None),
-            ("/workshop/b.json", None),
+            ("/workspace/../b.json", None),
+            ("/workspaces/b.json", None),
             ("/etc/b.json", None),
             ("a/", None),
             ("..", None),
