@@ -3,7 +3,11 @@
 //! Every outcome is written into the report as it comes, so that what is told is what happened
 //! even if the run ends in the middle.
 
-use std::{collections::VecDeque, rc::Rc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+    time::Duration,
+};
 
 use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use jiff::SignedDuration;
@@ -249,9 +253,12 @@ impl Applier<'_> {
             }
         };
         let at = self.clock.now();
+        let there: HashMap<_, _> = versions.iter().map(|version| (version.id, version)).collect();
         queue.retain(|number| {
             let entry = &mut self.report.packages[index].versions[*number];
-            let Some(change) = changed(entry, &versions) else { return true };
+            // one that is not there any more is no difference: its deletion finds out
+            let change = there.get(&entry.id).and_then(|version| changed(entry, version));
+            let Some(change) = change else { return true };
             entry.outcome = Some(Outcome::Skipped);
             "changed".clone_into(&mut entry.reason);
             entry.error = Some(change);
@@ -302,10 +309,8 @@ fn package_of(report: &Report, index: usize) -> Package {
     Package { package_type: package.package_type, name: package.name.clone(), visibility: package.visibility.clone() }
 }
 
-/// How a planned version differs from what is there now; one that is not there any more is no
-/// difference, its deletion finds out.
-fn changed(entry: &VersionReport, versions: &[Version]) -> Option<String> {
-    let version = versions.iter().find(|version| version.id == entry.id)?;
+/// How a planned version differs from what is there now.
+fn changed(entry: &VersionReport, version: &Version) -> Option<String> {
     let tags = version.tags.clone().unwrap_or_default();
     let sorted = |tags: &[String]| {
         let mut tags = tags.to_vec();
