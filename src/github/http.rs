@@ -14,7 +14,7 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::{
     failure::{Failure, FailureKind},
@@ -42,6 +42,7 @@ pub(super) struct Http {
     base: Url,
     max_wait: Duration,
     flights: Semaphore,
+    an_answer: Notify,
     pacer: RefCell<Pacer>,
     clock: Rc<dyn Clock>,
     stop: Stop,
@@ -145,6 +146,7 @@ impl Http {
             base,
             max_wait: pace.max_wait.unsigned_abs(),
             flights: Semaphore::new(pace.concurrency),
+            an_answer: Notify::new(),
             pacer: RefCell::new(Pacer::new(pace.points_per_minute, pace.quota_reserve_percent)),
             clock,
             stop,
@@ -202,9 +204,13 @@ impl Http {
         loop {
             self.admit(call.cost()).await.map_err(|kind| call.failure(kind, String::new(), None))?;
             if self.clock.elapsed() > call.until {
+                self.pacer.borrow_mut().withdrawn(call.cost());
                 return Err(call.failure(FailureKind::Stale, String::new(), None));
             }
-            let received = match self.attempt(call.method.clone(), call.address.clone()).await {
+            let attempt = self.attempt(call.method.clone(), call.address.clone()).await;
+            self.pacer.borrow_mut().answered(call.cost(), self.clock.elapsed());
+            self.an_answer.notify_waiters();
+            let received = match attempt {
                 Ok(received) => received,
                 Err(message) => {
                     self.again(&mut call, FailureKind::Unreachable, message, None).await?;
@@ -288,6 +294,11 @@ impl Http {
             match admission {
                 Admission::Go => return Ok(()),
                 Admission::Wait(wait) => self.wait(wait).await?,
+                Admission::WaitForAnswer => tokio::select! {
+                    biased;
+                    () = self.stop.asked() => return Err(FailureKind::Stopped),
+                    () = self.an_answer.notified() => {}
+                },
                 Admission::WaitForReset(wait) if wait > self.max_wait => return Err(FailureKind::Limit(wait)),
                 Admission::WaitForReset(wait) => {
                     if wait >= NOTEWORTHY {

@@ -50,6 +50,9 @@ pub(super) enum Admission {
     Go,
     /// Not before this long has passed, because of the limit on points.
     Wait(Duration),
+    /// Not before one that is under way has been answered: until then nobody knows in which
+    /// minute GitHub counts it.
+    WaitForAnswer,
     /// Not before this long has passed, when the primary limit resets.
     WaitForReset(Duration),
 }
@@ -59,7 +62,8 @@ pub(super) enum Admission {
 pub(super) struct Pacer {
     points_per_minute: Option<u32>,
     reserve_percent: u8,
-    sent: VecDeque<(Duration, u32)>,
+    under_way: u32,
+    answered: VecDeque<(Duration, u32)>,
     not_before: Duration,
     quota: Option<Quota>,
     gap: Option<Duration>,
@@ -72,7 +76,8 @@ impl Pacer {
         Self {
             points_per_minute,
             reserve_percent,
-            sent: VecDeque::new(),
+            under_way: 0,
+            answered: VecDeque::new(),
             not_before: Duration::ZERO,
             quota: None,
             gap: None,
@@ -99,9 +104,9 @@ impl Pacer {
             return Admission::Wait(last + gap - now);
         }
         if let Some(wait) = self.wait_for_points(cost.points(), now) {
-            return Admission::Wait(wait);
+            return wait;
         }
-        self.sent.push_back((now, cost.points()));
+        self.under_way += cost.points();
         if let Some(quota) = &mut self.quota {
             quota.remaining = quota.remaining.saturating_sub(1);
         }
@@ -111,26 +116,40 @@ impl Pacer {
         Admission::Go
     }
 
-    fn wait_for_points(&mut self, points: u32, now: Duration) -> Option<Duration> {
+    /// Points count until a minute after the answer: GitHub counted them at some moment before
+    /// it, and that moment's minute is over by then.
+    fn wait_for_points(&mut self, points: u32, now: Duration) -> Option<Admission> {
         let allowed = self.points_per_minute?;
-        while self.sent.front().is_some_and(|(at, _)| *at + WINDOW <= now) {
-            self.sent.pop_front();
+        while self.answered.front().is_some_and(|(at, _)| *at + WINDOW <= now) {
+            self.answered.pop_front();
         }
-        let mut over = (self.sent.iter().map(|(_, points)| points).sum::<u32>() + points).checked_sub(allowed)?;
+        let spent = self.under_way + self.answered.iter().map(|(_, points)| points).sum::<u32>();
+        let mut over = (spent + points).saturating_sub(allowed);
         if over == 0 {
             return None;
         }
-        // wait until enough of the oldest have left the window; a limit below the cost of one
-        // change still lets one through in an empty window
-        let mut leaves = None;
-        for (at, points) in &self.sent {
-            leaves = Some(*at + WINDOW - now);
+        for (at, points) in &self.answered {
             over = over.saturating_sub(*points);
             if over == 0 {
-                break;
+                return Some(Admission::Wait(*at + WINDOW - now));
             }
         }
-        leaves
+        if self.under_way > 0 {
+            return Some(Admission::WaitForAnswer);
+        }
+        // a limit below the cost of one change still lets one through in an empty minute
+        self.answered.back().map(|(at, _)| Admission::Wait(*at + WINDOW - now))
+    }
+
+    /// Takes in that an admitted request was answered, or came to nothing.
+    pub(super) fn answered(&mut self, cost: Cost, now: Duration) {
+        self.under_way = self.under_way.saturating_sub(cost.points());
+        self.answered.push_back((now, cost.points()));
+    }
+
+    /// Takes in that an admitted request was not sent after all.
+    pub(super) fn withdrawn(&mut self, cost: Cost) {
+        self.under_way = self.under_way.saturating_sub(cost.points());
     }
 
     /// Takes in what an answer said of the primary limit. Answers overtake one another, so within
@@ -180,7 +199,32 @@ mod tests {
         for _ in 0..180 {
             assert_eq!(pacer.admit(Cost::Change, seconds(1)), Admission::Go);
         }
-        assert_eq!(pacer.admit(Cost::Read, seconds(11)), Admission::Wait(seconds(50)));
+        assert_eq!(pacer.admit(Cost::Read, seconds(2)), Admission::WaitForAnswer);
+        for _ in 0..180 {
+            pacer.answered(Cost::Change, seconds(3));
+        }
+        assert_eq!(pacer.admit(Cost::Read, seconds(13)), Admission::Wait(seconds(50)));
+        assert_eq!(pacer.admit(Cost::Change, seconds(63)), Admission::Go);
+    }
+
+    #[test]
+    fn what_is_under_way_counts_however_long_it_takes() {
+        let mut pacer = Pacer::new(Some(10), 0);
+        assert_eq!(pacer.admit(Cost::Change, seconds(0)), Admission::Go);
+        assert_eq!(pacer.admit(Cost::Change, seconds(0)), Admission::Go);
+        pacer.answered(Cost::Change, seconds(1));
+        assert_eq!(pacer.admit(Cost::Change, seconds(62)), Admission::Go);
+        assert_eq!(pacer.admit(Cost::Change, seconds(62)), Admission::WaitForAnswer);
+        pacer.withdrawn(Cost::Change);
+        assert_eq!(pacer.admit(Cost::Change, seconds(62)), Admission::Go);
+    }
+
+    #[test]
+    fn a_limit_below_the_cost_of_a_change_lets_one_through_a_minute() {
+        let mut pacer = Pacer::new(Some(3), 0);
+        assert_eq!(pacer.admit(Cost::Change, seconds(0)), Admission::Go);
+        pacer.answered(Cost::Change, seconds(1));
+        assert_eq!(pacer.admit(Cost::Change, seconds(2)), Admission::Wait(seconds(59)));
         assert_eq!(pacer.admit(Cost::Change, seconds(61)), Admission::Go);
     }
 
@@ -195,6 +239,7 @@ mod tests {
                 now += wait;
             }
             sent.push((now, cost.points()));
+            pacer.answered(cost, now);
             now += Duration::from_millis(700);
         }
         for (start, _) in &sent {
