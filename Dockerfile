@@ -17,6 +17,9 @@ RUN target="$(rustc --print host-tuple)" \
  && cp /etc/ssl/certs/ca-certificates.crt /ca-certificates.crt
 
 FROM scratch
+LABEL org.opencontainers.image.title="Tidy Packages" \
+      org.opencontainers.image.description="A GitHub Action that cleans up GitHub Packages: safe, explained, and reversible." \
+      org.opencontainers.image.licenses="MIT"
 COPY --from=build /ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /tidy-packages /tidy-packages
 ENTRYPOINT ["/tidy-packages"]
