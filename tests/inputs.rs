@@ -53,6 +53,7 @@ fn each_wrong_input_is_named_with_the_nearest_form() {
         (&[("tags", "feature/.*")], &["`tags`", "'/'"]),
         (&[("tags", "a"), ("exclude-tags", "b c")], &["`exclude-tags`", "' '"]),
         (&[("tags", "a"), ("exclude-tags", "none\nb")], &["`exclude-tags`", "none"]),
+        (&[("tags", "a"), ("exclude-tags", "None")], &["`exclude-tags`", "spelled none"]),
         (&[("tag-status", "untagged"), ("tags", "a")], &["`tag-status`", "tags"]),
         (&[("tag-status", "Tagged"), ("tags", "a")], &["`tag-status`", "tagged"]),
         (&[("tag-status", "tagged")], &["`tag-status`", "everything"]),
@@ -177,4 +178,12 @@ fn without_files_for_outputs_and_summary_the_log_tells_it_all() {
         .run();
     assert_eq!(ended.code, Some(1));
     assert!(ended.log.starts_with("error: input `older-than`"), "{}", ended.log);
+}
+
+#[test]
+fn another_spelling_beside_an_input_is_an_error_and_never_wins() {
+    let simulator = Simulator::start(GitHub::new());
+    let step = Step::new(simulator.url()).inputs("tags=a dry-run=true").variable("INPUT_dry-run", "false");
+    let errors = refused(step.run(), &simulator);
+    assert!(errors.len() == 1 && errors[0].contains("INPUT_dry-run") && errors[0].contains("`dry-run`"), "{errors:?}");
 }

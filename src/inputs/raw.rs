@@ -108,9 +108,11 @@ pub(super) fn read(environment: &Environment) -> (RawInputs, BTreeMap<String, St
     let known: Vec<&str> = ALL.iter().map(|input| input.name).collect();
     let mut values = BTreeMap::new();
     for input in given {
-        if known.contains(&input.name.as_str()) {
-            if !input.value.is_empty() {
-                values.insert(input.name, input.value);
+        // only the runner's own spelling is an input: another one beside it must not win
+        let is_input = input.variable == format!("INPUT_{}", input.name.to_ascii_uppercase());
+        if is_input && known.contains(&input.name.as_str()) {
+            if !input.value.is_empty() && values.insert(input.name.clone(), input.value).is_some() {
+                complaints.push(Complaint::new(&input.name, "it is set twice in the environment"));
             }
         } else if !OF_THE_RUNNER.contains(&input.name.as_str()) {
             let near = nearest(&input.name, &known).map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default();

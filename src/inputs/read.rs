@@ -282,6 +282,10 @@ fn rules(raw: &RawInputs, mode: Mode, package_type: PackageType, complaints: &mu
     let exclude_tags = match excluded.as_deref() {
         Some(["none"]) => Vec::new(),
         Some(lines) => {
+            if let Some(word) = lines.iter().find(|line| line.eq_ignore_ascii_case("none") && **line != "none") {
+                complaints
+                    .add("exclude-tags", format!("{word} is spelled none; a tag of that name is matched by ({word})"));
+            }
             if lines.contains(&"none") {
                 complaints.add(
                     "exclude-tags",
