@@ -69,6 +69,9 @@ fn each_wrong_input_is_named_with_the_nearest_form() {
         (&[("tags", "a"), ("packages", "!b")], &["`packages`", "take away"]),
         (&[("tags", "a"), ("packages", "ghcr.io/octo-org/app")], &["`packages`", "did you mean app?"]),
         (&[("tags", "a"), ("packages", "..")], &["`packages`"]),
+        (&[("tags", "a"), ("packages", "a/../b")], &["`packages`"]),
+        (&[("tags", "a"), ("packages", ",")], &["`packages`", "no package"]),
+        (&[("tags", "a"), ("api-url", "user:secret@h")], &["`api-url`", "no user"]),
         (&[("tags", "a"), ("package-type", "npm")], &["`packages`", "empty"]),
         (
             &[("tags", "a"), ("package-type", "npm"), ("packages", "b"), ("tag-status", "tagged")],

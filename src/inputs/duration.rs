@@ -23,10 +23,10 @@ pub(super) fn parse(text: &str) -> Result<SignedDuration, String> {
     if !plain || !lower.starts_with(|first: char| first.is_ascii_digit()) || lower.contains("ago") {
         return Err(format!("{text} is not a span of time: {FORMS}"));
     }
-    let span: Span = lower.parse().map_err(|_| format!("{text} is not a span of time: {FORMS}"))?;
-    if span.get_milliseconds() != 0 || span.get_microseconds() != 0 || span.get_nanoseconds() != 0 {
+    if ["ms", "milli", "us", "micro", "ns", "nano"].iter().any(|unit| lower.contains(unit)) {
         return Err(format!("{text} has a unit below a second: {FORMS}"));
     }
+    let span: Span = lower.parse().map_err(|_| format!("{text} is not a span of time: {FORMS}"))?;
     let days = i64::from(span.get_years()) * 365
         + i64::from(span.get_months()) * 30
         + i64::from(span.get_weeks()) * 7
@@ -87,6 +87,8 @@ mod tests {
             "1.5h",
             "1,5h",
             "500ms",
+            "0ms",
+            "0 nanoseconds",
             "1M",
             "d",
             "d30",

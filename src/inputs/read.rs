@@ -227,6 +227,9 @@ fn packages(
             selection.names.push(pattern);
         }
     }
+    if value::items(text).next().is_none() {
+        complaints.add("packages", "it names no package");
+    }
     if selection.names.is_empty() && selection.globs.is_empty() && !selection.taken_away.is_empty() {
         complaints.add(
             "packages",
@@ -242,7 +245,9 @@ fn fault_of_name(name: &str) -> Option<String> {
         let near = rest.split_once('/').map_or(rest, |(_, name)| name);
         return Some(format!("{name} is an address, not the name of a package: did you mean {near}?"));
     }
-    let odd = name.is_empty() || matches!(name, "." | "..") || name.chars().any(char::is_control) || name != bare;
+    // a container's name is a path in the registry: no part of it may climb
+    let climbs = name.split('/').any(|part| matches!(part, "." | ".."));
+    let odd = name.is_empty() || climbs || name.chars().any(char::is_control) || name != bare;
     odd.then(|| format!("{name:?} is not the name of a package"))
 }
 

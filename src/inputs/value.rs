@@ -57,6 +57,10 @@ pub(super) fn items(text: &str) -> impl Iterator<Item = &str> {
 
 /// The base address of a server: https, or http on this machine alone, since a token goes there.
 pub(super) fn address(text: &str) -> Result<Url, String> {
+    if text.contains('@') {
+        // whatever else it is, it may hold a password: it is not repeated
+        return Err("an address has a host and no user: write it like https://HOST".to_owned());
+    }
     let url =
         Url::parse(text).map_err(|error| format!("{text} is no address ({error}): write it like https://HOST"))?;
     let host = url.host_str().unwrap_or_default();
@@ -68,8 +72,8 @@ pub(super) fn address(text: &str) -> Result<Url, String> {
         "http" => return Err(format!("{text} would send the token in the clear: write https://{host}")),
         other => return Err(format!("{text} has the scheme {other}: write it like https://HOST")),
     }
-    if host.is_empty() || !url.username().is_empty() || url.password().is_some() {
-        return Err("an address has a host and no user: write it like https://HOST".to_owned());
+    if host.is_empty() {
+        return Err(format!("{text} has no host: write it like https://HOST"));
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!("{text} has a query or a fragment: write it like https://HOST/path"));
@@ -81,7 +85,7 @@ pub(super) fn address(text: &str) -> Result<Url, String> {
 /// is where relative paths start.
 pub(super) fn path_below(text: &str, roots: &[PathBuf]) -> Result<PathBuf, String> {
     let outside = || format!("{text} is outside of the workspace: write it relative to the workspace");
-    if text.ends_with('/') || text.contains('\0') {
+    if text.ends_with('/') || text.chars().any(char::is_control) {
         return Err(format!("{text} names no file"));
     }
     let start = roots.first().map(PathBuf::as_path).unwrap_or(Path::new("/"));
@@ -135,12 +139,16 @@ mod tests {
             ("http://128.0.0.1", false),
             ("ftp://localhost", false),
             ("https://user:secret@api.github.com", false),
+            ("user:secret@api.github.com", false),
             ("https://api.github.com/?a=b", false),
             ("https://api.github.com/#a", false),
             ("api.github.com", false),
             ("", false),
         ] {
             assert_eq!(address(text).is_ok(), fine, "{text}");
+        }
+        for text in ["https://user:secret@h", "user:secret@h", "http://user:secret@h", "ftp://secret@h"] {
+            assert!(address(text).is_err_and(|error| !error.contains("secret")), "{text}");
         }
         assert!(address("http://api.github.com").is_err_and(|error| error.contains("https://api.github.com")));
     }
@@ -159,6 +167,7 @@ mod tests {
             ("/workspaces/b.json", None),
             ("/etc/b.json", None),
             ("a/", None),
+            ("a\nstatus=complete", None),
             ("..", None),
             (".", None),
         ] {
