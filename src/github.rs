@@ -13,21 +13,19 @@ use secrecy::SecretString;
 
 use crate::{
     clock::Clock,
+    failure::Failure,
     inputs::Pace,
     model::{Owner, OwnerKind, Package, PackageType, Version},
     stop::Stop,
     tell::log::Log,
 };
 
-pub mod failure;
 mod http;
 mod link;
 mod listing;
 mod pace;
-mod retry;
 mod wire;
 
-use failure::Failure;
 pub use http::Changed;
 use http::Http;
 

@@ -17,6 +17,7 @@
 
 pub mod apply;
 pub mod clock;
+pub mod failure;
 pub mod github;
 pub mod inputs;
 pub mod model;
@@ -24,10 +25,12 @@ pub mod owner;
 pub mod packages;
 pub mod plan;
 pub mod report;
+mod retry;
 pub mod rights;
 mod run;
 pub mod stop;
 pub mod tell;
+mod transport;
 pub mod verify;
 
 pub use run::run;

@@ -7,7 +7,8 @@ use tokio::sync::OnceCell;
 
 use crate::{
     clock::Clock,
-    github::{GitHub, State, failure::Failure},
+    failure::Failure,
+    github::{GitHub, State},
     inputs::{IfMissing, Inputs, VersionReference},
     model::{Owner, Package, Version},
     plan::Listing,

@@ -1,7 +1,8 @@
 //! A look at what is left after a deletion: whatever was to stay has to be there.
 
 use crate::{
-    github::{GitHub, State, failure::Failure},
+    failure::Failure,
+    github::{GitHub, State},
     model::{Owner, Package},
     report::{Decision, Outcome, PackageReport},
 };

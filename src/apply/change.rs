@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    github::{
-        GitHub,
-        failure::{Failure, FailureKind},
-    },
+    failure::{Failure, FailureKind},
+    github::GitHub,
     model::{Owner, Package},
     report::Outcome,
 };

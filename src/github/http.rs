@@ -9,19 +9,23 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use reqwest::{
-    Method, Response, Url,
-    header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER},
+    Method, Url,
+    header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
-use super::{
+use super::pace::{Admission, Cost, Pacer, Quota};
+use crate::{
+    clock::Clock,
     failure::{Failure, FailureKind},
-    pace::{Admission, Cost, Pacer, Quota},
-    retry::{Attempts, Next, Seen},
+    inputs::Pace,
+    retry::{Attempts, Next, Seen, jitter},
+    stop::Stop,
+    tell::log::Log,
+    transport::{Received, Transport},
 };
-use crate::{clock::Clock, inputs::Pace, stop::Stop, tell::log::Log};
 
 /// The version of the API that is spoken
 /// (<https://docs.github.com/rest/about-the-rest-api/api-versions>).
@@ -30,18 +34,14 @@ const API_VERSION: &str = "2022-11-28";
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// Redirects in a row that a read follows, on the API's own origin.
 const MOST_REDIRECTS: u32 = 5;
-/// A token shorter than this is no secret of GitHub's, and could occur in any text by chance.
-const SHORTEST_SECRET: usize = 8;
 /// A wait this long is worth a line in the log.
 const NOTEWORTHY: Duration = Duration::from_secs(5);
 
 /// What makes calls. One for the whole run.
 pub(super) struct Http {
-    client: reqwest::Client,
-    token: SecretString,
+    transport: Transport,
     base: Url,
     max_wait: Duration,
-    flights: Semaphore,
     an_answer: Notify,
     pacer: RefCell<Pacer>,
     clock: Rc<dyn Clock>,
@@ -67,13 +67,6 @@ pub(super) struct Answer<T> {
 struct ErrorBody {
     #[serde(default)]
     message: String,
-}
-
-/// What one attempt brought.
-struct Received {
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
 }
 
 /// A call on its way through its attempts.
@@ -123,29 +116,14 @@ impl Http {
         let headers = HeaderMap::from_iter([
             (AUTHORIZATION, authorization),
             (ACCEPT, HeaderValue::from_static("application/vnd.github+json")),
-            (reqwest::header::HeaderName::from_static("x-github-api-version"), HeaderValue::from_static(API_VERSION)),
+            (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static(API_VERSION)),
         ]);
-        // one provider for the process; a second client finds it in place, which is fine
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder();
-        if base.scheme() == "http" {
-            // plain http is for this machine alone, and a proxy is another
-            builder = builder.no_proxy();
-        }
-        let client = builder
-            .user_agent(concat!("tidy-packages/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers)
-            // a redirect could carry the token elsewhere; those that stay are followed by hand
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(60))
-            .build()?;
+        let transport = Transport::new(&base, headers, pace.concurrency, MOST_BYTES)?;
+        transport.keep_secret(token);
         Ok(Self {
-            client,
-            token,
+            transport,
             base,
             max_wait: pace.max_wait.unsigned_abs(),
-            flights: Semaphore::new(pace.concurrency),
             an_answer: Notify::new(),
             pacer: RefCell::new(Pacer::new(pace.points_per_minute, pace.quota_reserve_percent)),
             clock,
@@ -179,8 +157,9 @@ impl Http {
             if received.status != 200 {
                 return Err(format!("status {} instead of 200", received.status));
             }
-            let link = text_of(&received.headers, "link").map(str::to_owned);
-            serde_json::from_slice(&received.body).map(|body| Answer { body, link }).map_err(|error| error.to_string())
+            let link = received.header("link").map(str::to_owned);
+            let body = received.body.as_deref().map_err(Clone::clone)?;
+            serde_json::from_slice(body).map(|body| Answer { body, link }).map_err(|error| error.to_string())
         };
         self.call(Call::new(Method::GET, address, Duration::MAX), parse).await
     }
@@ -207,19 +186,27 @@ impl Http {
                 self.pacer.borrow_mut().withdrawn(call.cost());
                 return Err(call.failure(FailureKind::Stale, String::new(), None));
             }
-            let attempt = self.attempt(call.method.clone(), call.address.clone()).await;
+            let request = self.transport.request(call.method.clone(), call.address.clone());
+            let attempt = self.transport.exchange(request).await;
             self.pacer.borrow_mut().answered(call.cost(), self.clock.elapsed());
             self.an_answer.notify_waiters();
             let received = match attempt {
-                Ok(received) => received,
+                Ok(received) => {
+                    self.observe(&received);
+                    received
+                }
                 Err(message) => {
                     self.again(&mut call, FailureKind::Unreachable, message, None).await?;
                     continue;
                 }
             };
+            if let Err(message) = &received.body {
+                self.again(&mut call, FailureKind::Unreachable, message.clone(), None).await?;
+                continue;
+            }
             let status = received.status;
             let message = self.message_of(&received);
-            let request_id = text_of(&received.headers, "x-github-request-id").map(|id| self.clean(id));
+            let request_id = received.header("x-github-request-id").map(|id| self.transport.clean(id));
             match call.attempts.after_answer(self.seen(&received, &message), jitter()) {
                 Next::Take => {}
                 Next::Fault => {
@@ -239,7 +226,7 @@ impl Http {
                     return Err(call.failure(FailureKind::Limit(Duration::ZERO), message, request_id));
                 }
             }
-            if text_of(&received.headers, "x-github-sso").is_some_and(|value| value.starts_with("partial-results")) {
+            if received.header("x-github-sso").is_some_and(|value| value.starts_with("partial-results")) {
                 let message = "GitHub left out what single sign-on protects (x-github-sso: partial-results)";
                 return Err(call.failure(FailureKind::Incomplete, message.to_owned(), request_id));
             }
@@ -249,7 +236,7 @@ impl Http {
                     Err(message) => self.again(&mut call, FailureKind::NotJson, message, request_id).await?,
                 },
                 301 | 302 | 307 | 308 if call.cost() == Cost::Read && call.redirects < MOST_REDIRECTS => {
-                    let target = text_of(&received.headers, LOCATION.as_str()).and_then(|target| self.own(target));
+                    let target = received.header(LOCATION.as_str()).and_then(|target| self.own(target));
                     let Some(target) = target else {
                         let message = "GitHub redirects to another host, where the token must not go".to_owned();
                         return Err(call.failure(FailureKind::Status(status), message, request_id));
@@ -320,49 +307,21 @@ impl Http {
         }
     }
 
-    async fn attempt(&self, method: Method, address: Url) -> Result<Received, String> {
-        let _flight = self.flights.acquire().await.map_err(|error| error.to_string())?;
-        let sent = self.client.request(method, address).send().await;
-        let response = sent.map_err(|error| self.clean(&chain(&error.without_url())))?;
-        self.observe(&response);
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        let body = self.body(response).await?;
-        Ok(Received { status, headers, body })
-    }
-
-    /// Reads a body up to [`MOST_BYTES`], and takes the token out should a server send it back.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, String> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error.without_url()))? {
-            if body.len() + chunk.len() > MOST_BYTES {
-                return Err(format!("the answer is larger than {MOST_BYTES} bytes"));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let secret = self.token.expose_secret().as_bytes();
-        if secret.len() >= SHORTEST_SECRET && body.windows(secret.len()).any(|window| window == secret) {
-            return Ok(self.clean(&String::from_utf8_lossy(&body)).into_bytes());
-        }
-        Ok(body)
-    }
-
     /// Takes in what every answer tells: the time, the token's scopes, the primary limit.
-    fn observe(&self, response: &Response) {
-        let headers = response.headers();
-        let date = text_of(headers, DATE.as_str()).and_then(moment);
+    fn observe(&self, received: &Received) {
+        let date = received.header(DATE.as_str()).and_then(moment);
         if self.date.get().is_none() {
             self.date.set(date);
         }
-        if let Some(scopes) = text_of(headers, "x-oauth-scopes").filter(|scopes| !scopes.trim().is_empty()) {
+        if let Some(scopes) = received.header("x-oauth-scopes").filter(|scopes| !scopes.trim().is_empty()) {
             *self.scopes.borrow_mut() = Some(scopes.to_owned());
         }
-        let core = text_of(headers, "x-ratelimit-resource").is_none_or(|resource| resource == "core");
+        let core = received.header("x-ratelimit-resource").is_none_or(|resource| resource == "core");
         if let (true, Some(limit), Some(remaining), Some(resets_in)) = (
             core,
-            number_of(headers, "x-ratelimit-limit"),
-            number_of(headers, "x-ratelimit-remaining"),
-            self.resets_in(headers),
+            received.number("x-ratelimit-limit"),
+            received.number("x-ratelimit-remaining"),
+            self.resets_in(received),
         ) {
             let resets_at = self.clock.elapsed().saturating_add(resets_in);
             self.pacer.borrow_mut().observe(Quota { limit, remaining, resets_at });
@@ -370,18 +329,18 @@ impl Http {
     }
 
     /// How long until the primary limit resets, by GitHub's clock where it told the time.
-    fn resets_in(&self, headers: &HeaderMap) -> Option<Duration> {
-        let reset = Timestamp::from_second(number_of(headers, "x-ratelimit-reset")?.try_into().ok()?).ok()?;
-        let now = text_of(headers, DATE.as_str()).and_then(moment).unwrap_or_else(|| self.clock.now());
+    fn resets_in(&self, received: &Received) -> Option<Duration> {
+        let reset = Timestamp::from_second(received.number("x-ratelimit-reset")?.try_into().ok()?).ok()?;
+        let now = received.header(DATE.as_str()).and_then(moment).unwrap_or_else(|| self.clock.now());
         Some(reset.duration_since(now).max(SignedDuration::ZERO).unsigned_abs())
     }
 
-    fn seen<'a>(&self, received: &'a Received, message: &'a str) -> Seen<'a> {
+    fn seen<'a>(&self, received: &Received, message: &'a str) -> Seen<'a> {
         Seen {
             status: received.status,
-            retry_after: text_of(&received.headers, RETRY_AFTER.as_str()),
-            remaining: number_of(&received.headers, "x-ratelimit-remaining"),
-            resets_in: self.resets_in(&received.headers),
+            retry_after: received.number(RETRY_AFTER.as_str()).map(Duration::from_secs),
+            remaining: received.number("x-ratelimit-remaining"),
+            resets_in: self.resets_in(received),
             message,
         }
     }
@@ -391,14 +350,9 @@ impl Http {
         if received.status < 300 {
             return String::new();
         }
-        let body: ErrorBody = serde_json::from_slice(&received.body).unwrap_or_default();
-        if body.message.is_empty() { "(no message)".to_owned() } else { self.clean(&body.message) }
-    }
-
-    /// Text from elsewhere without the token, should a server send it back.
-    fn clean(&self, text: &str) -> String {
-        let secret = self.token.expose_secret();
-        if secret.len() >= SHORTEST_SECRET { text.replace(secret, "***") } else { text.to_owned() }
+        let body = received.body.as_deref().unwrap_or_default();
+        let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+        if body.message.is_empty() { "(no message)".to_owned() } else { self.transport.clean(&body.message) }
     }
 
     /// The time of GitHub's first answer, by its header `date`.
@@ -417,31 +371,7 @@ impl Http {
     }
 }
 
-fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
-}
-
-fn number_of(headers: &HeaderMap, name: &str) -> Option<u64> {
-    text_of(headers, name)?.trim().parse().ok()
-}
-
 /// A moment as HTTP writes it (RFC 9110, section 5.6.7).
 fn moment(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
-}
-
-/// An error with its causes: the outermost alone says too little ("error sending request").
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
-/// A random share between 0 and 1, so that many jobs do not come back at the same moment.
-fn jitter() -> f32 {
-    getrandom::u32().map_or(0.5, |random| random as f32 / u32::MAX as f32)
 }

@@ -5,11 +5,8 @@ use std::collections::HashSet;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 
-use super::{
-    failure::{Failure, FailureKind},
-    http::Http,
-    link,
-};
+use super::{http::Http, link};
+use crate::failure::{Failure, FailureKind};
 
 /// The most that GitHub puts on a page.
 const PAGE_SIZE: usize = 100;

@@ -19,22 +19,22 @@ const MOST_LIMITS: u32 = 20;
 
 /// What of an answer decides.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen<'a> {
+pub(crate) struct Seen<'a> {
     /// The HTTP status.
-    pub(super) status: u16,
-    /// The header `retry-after`.
-    pub(super) retry_after: Option<&'a str>,
+    pub(crate) status: u16,
+    /// How long the answer asks to wait, where it says (`retry-after`).
+    pub(crate) retry_after: Option<Duration>,
     /// The header `x-ratelimit-remaining`.
-    pub(super) remaining: Option<u64>,
+    pub(crate) remaining: Option<u64>,
     /// How long until the primary limit resets, from `x-ratelimit-reset` and `date`.
-    pub(super) resets_in: Option<Duration>,
+    pub(crate) resets_in: Option<Duration>,
     /// GitHub's message, if the body has one.
-    pub(super) message: &'a str,
+    pub(crate) message: &'a str,
 }
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(crate) enum Next {
     /// It is an answer.
     Take,
     /// The server had a fault: ask again as after no answer at all.
@@ -47,7 +47,7 @@ pub(super) enum Next {
 
 /// How often one call has met what.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Attempts {
+pub(crate) struct Attempts {
     faults: usize,
     limits: u32,
 }
@@ -56,14 +56,14 @@ impl Attempts {
     /// How long to wait after an attempt that brought no usable answer (a network error, a server
     /// error, a cut-off body, a 200 that is not what was promised). `None` when it is time to
     /// give up. `jitter` is between 0 and 1.
-    pub(super) fn after_fault(&mut self, jitter: f32) -> Option<Duration> {
+    pub(crate) fn after_fault(&mut self, jitter: f32) -> Option<Duration> {
         let wait = FAULT_WAITS.get(self.faults)?;
         self.faults += 1;
         Some(Duration::from_secs(*wait).mul_f32(1.0 + jitter * 0.1))
     }
 
     /// Decides on an answer. `jitter` is between 0 and 1.
-    pub(super) fn after_answer(&mut self, seen: Seen<'_>, jitter: f32) -> Next {
+    pub(crate) fn after_answer(&mut self, seen: Seen<'_>, jitter: f32) -> Next {
         if is_limit(seen) {
             return self.after_limit(seen, jitter);
         }
@@ -78,14 +78,18 @@ impl Attempts {
         if self.limits > MOST_LIMITS {
             return Next::GiveUpOnLimit;
         }
-        let named = seen.retry_after.and_then(|text| text.trim().parse::<u64>().ok()).map(Duration::from_secs);
         let reset = seen.resets_in.filter(|_| seen.remaining == Some(0)).map(|wait| wait + Duration::from_secs(1));
-        let wait = match named.or(reset) {
+        let wait = match seen.retry_after.or(reset) {
             Some(wait) => wait.clamp(Duration::from_secs(1), LONGEST_WAIT),
             None => (LIMIT_WAIT * 2_u32.saturating_pow(self.limits - 1)).mul_f32(1.0 + jitter * 0.1),
         };
         Next::RepeatAfterLimit(wait)
     }
+}
+
+/// A random share between 0 and 1, so that many jobs do not come back at the same moment.
+pub(crate) fn jitter() -> f32 {
+    getrandom::u32().map_or(0.5, |random| random as f32 / u32::MAX as f32)
 }
 
 /// Whether an answer speaks of a rate limit and not of a missing right: both come as 403.
@@ -125,7 +129,7 @@ mod tests {
         assert!(limit(Seen { message: "You have exceeded a secondary rate limit. Please wait.", ..seen(403) }));
         assert!(limit(Seen { message: "API rate limit exceeded for installation ID 1.", ..seen(403) }));
         assert!(limit(Seen { remaining: Some(0), ..seen(403) }));
-        assert!(limit(Seen { retry_after: Some("60"), ..seen(403) }));
+        assert!(limit(Seen { retry_after: Some(Duration::from_secs(60)), ..seen(403) }));
         assert!(limit(seen(429)));
         assert!(!limit(seen(404)));
     }
@@ -133,16 +137,13 @@ mod tests {
     #[test]
     fn the_wait_is_what_the_answer_names_or_the_reset_or_a_minute_doubling() {
         let wait = |seen: Seen<'_>| Attempts::default().after_answer(seen, 0.0);
-        let named = Seen { retry_after: Some("7"), remaining: Some(0), ..seen(429) };
+        let named = Seen { retry_after: Some(Duration::from_secs(7)), remaining: Some(0), ..seen(429) };
         assert_eq!(wait(named), Next::RepeatAfterLimit(Duration::from_secs(7)));
         let reset = Seen { remaining: Some(0), resets_in: Some(Duration::from_secs(99)), ..seen(403) };
         assert_eq!(wait(reset), Next::RepeatAfterLimit(Duration::from_secs(100)));
-        assert_eq!(
-            wait(Seen { retry_after: Some("soon"), ..seen(429) }),
-            Next::RepeatAfterLimit(Duration::from_secs(60))
-        );
+        assert_eq!(wait(seen(429)), Next::RepeatAfterLimit(Duration::from_secs(60)));
 
-        let absurd = Seen { retry_after: Some("18446744073709551615"), ..seen(429) };
+        let absurd = Seen { retry_after: Some(Duration::MAX), ..seen(429) };
         assert_eq!(wait(absurd), Next::RepeatAfterLimit(LONGEST_WAIT));
 
         let mut attempts = Attempts::default();
@@ -153,7 +154,7 @@ mod tests {
     #[test]
     fn a_server_that_never_lets_a_call_through_is_given_up() {
         let mut attempts = Attempts::default();
-        let answer = Seen { retry_after: Some("0"), ..seen(429) };
+        let answer = Seen { retry_after: Some(Duration::ZERO), ..seen(429) };
         let repeated = (0..100).take_while(|_| attempts.after_answer(answer, 0.0) != Next::GiveUpOnLimit).count();
         assert_eq!(repeated, 20);
     }

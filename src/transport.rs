@@ -1,0 +1,128 @@
+//! One exchange over HTTP: sent to one host at a time, no redirect followed, read with a bound,
+//! and told without secrets.
+
+use std::{cell::RefCell, time::Duration};
+
+use reqwest::{Client, Method, RequestBuilder, Response, Url, header::HeaderMap};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+
+/// A secret shorter than this is none of GitHub's, and could occur in any text by chance.
+const SHORTEST_SECRET: usize = 8;
+
+/// The way to one server, for so many exchanges at a time.
+pub(crate) struct Transport {
+    client: Client,
+    flights: Semaphore,
+    most_bytes: usize,
+    secrets: RefCell<Vec<SecretString>>,
+}
+
+/// An answer.
+pub(crate) struct Received {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    /// The body, or why there is no whole one.
+    pub(crate) body: Result<Vec<u8>, String>,
+}
+
+impl Received {
+    /// A header, if it is there and is text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// A header that is a whole number.
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
+        self.header(name)?.trim().parse().ok()
+    }
+}
+
+impl Transport {
+    /// A way to the server of `base`; `headers` go with every request, and bodies are read up to
+    /// `most_bytes`.
+    ///
+    /// # Errors
+    ///
+    /// When no TLS set-up can be made: a container without CA certificates, for one.
+    pub(crate) fn new(base: &Url, headers: HeaderMap, concurrency: usize, most_bytes: usize) -> anyhow::Result<Self> {
+        // one provider for the process; a second client finds it in place, which is fine
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder();
+        if base.scheme() == "http" {
+            // plain http is for this machine alone, and a proxy is another
+            builder = builder.no_proxy();
+        }
+        let client = builder
+            .user_agent(concat!("tidy-packages/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            // a redirect could carry the token elsewhere; those that are safe are followed by hand
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(60))
+            .build()?;
+        Ok(Self { client, flights: Semaphore::new(concurrency), most_bytes, secrets: RefCell::default() })
+    }
+
+    /// Takes this out of every text that is told from now on.
+    pub(crate) fn keep_secret(&self, secret: SecretString) {
+        if secret.expose_secret().len() >= SHORTEST_SECRET {
+            self.secrets.borrow_mut().push(secret);
+        }
+    }
+
+    /// A request that is yet to be sent.
+    pub(crate) fn request(&self, method: Method, address: Url) -> RequestBuilder {
+        self.client.request(method, address)
+    }
+
+    /// Sends a request once a flight is free, and reads the whole answer.
+    ///
+    /// # Errors
+    ///
+    /// Why there was none, with the causes: the outermost alone says too little ("error sending
+    /// request").
+    pub(crate) async fn exchange(&self, request: RequestBuilder) -> Result<Received, String> {
+        let _flight = self.flights.acquire().await.map_err(|error| error.to_string())?;
+        let response = request.send().await.map_err(|error| self.clean(&chain(&error.without_url())))?;
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let body = self.body(response).await;
+        Ok(Received { status, headers, body })
+    }
+
+    /// Reads a body up to the bound, and takes secrets out should a server send one back.
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, String> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error.without_url()))? {
+            if body.len() + chunk.len() > self.most_bytes {
+                return Err(format!("the answer is larger than {} bytes", self.most_bytes));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let holds = |secret: &SecretString| {
+            let secret = secret.expose_secret().as_bytes();
+            body.windows(secret.len()).any(|window| window == secret)
+        };
+        if self.secrets.borrow().iter().any(holds) {
+            return Ok(self.clean(&String::from_utf8_lossy(&body)).into_bytes());
+        }
+        Ok(body)
+    }
+
+    /// Text from elsewhere without secrets, should a server send one back.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        let secrets = self.secrets.borrow();
+        secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "***"))
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
