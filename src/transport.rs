@@ -91,7 +91,7 @@ impl Transport {
         Ok(Received { status, headers, body })
     }
 
-    /// Reads a body up to the bound, and takes secrets out should a server send one back.
+    /// Reads a body up to the bound.
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, String> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error.without_url()))? {
@@ -100,14 +100,19 @@ impl Transport {
             }
             body.extend_from_slice(&chunk);
         }
+        Ok(body)
+    }
+
+    /// A body without secrets, should a server send one back in the midst of what is told later.
+    pub(crate) fn clean_body(&self, body: Vec<u8>) -> Vec<u8> {
         let holds = |secret: &SecretString| {
             let secret = secret.expose_secret().as_bytes();
             body.windows(secret.len()).any(|window| window == secret)
         };
         if self.secrets.borrow().iter().any(holds) {
-            return Ok(self.clean(&String::from_utf8_lossy(&body)).into_bytes());
+            return self.clean(&String::from_utf8_lossy(&body)).into_bytes();
         }
-        Ok(body)
+        body
     }
 
     /// Text from elsewhere without secrets, should a server send one back.

@@ -193,7 +193,8 @@ impl Http {
             let received = match attempt {
                 Ok(received) => {
                     self.observe(&received);
-                    received
+                    let body = received.body.map(|body| self.transport.clean_body(body));
+                    Received { body, ..received }
                 }
                 Err(message) => {
                     self.again(&mut call, FailureKind::Unreachable, message, None).await?;

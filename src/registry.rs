@@ -1,0 +1,441 @@
+//! The container registry: reads manifests, and pushes one where a tag has to be taken off.
+//!
+//! See the OCI distribution specification (<https://github.com/opencontainers/distribution-spec>).
+//! `ghcr.io` has no referrers endpoint and deletes nothing; both are done by other means.
+
+use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+
+use reqwest::{
+    Method, Url,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::{
+    clock::Clock,
+    failure::{Failure, FailureKind},
+    inputs::Pace,
+    manifest::{ACCEPTED, Manifest, digest_of},
+    retry::{Attempts, Next, Seen, jitter},
+    stop::Stop,
+    tell::log::Log,
+    transport::{Received, Transport},
+};
+
+mod challenge;
+
+use challenge::Challenge;
+
+/// The largest manifest that is read. The specification asks registries to take at least 4 MiB
+/// (distribution specification, "Pushing Manifests").
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// Tokens that one request may ask for anew: they expire without telling when.
+const MOST_RENEWALS: u32 = 2;
+/// Any user name will do beside a token of GitHub's.
+const USER: &str = "tidy-packages";
+
+/// The container registry of one server.
+pub struct Registry {
+    transport: Transport,
+    base: Url,
+    /// The API: the only other server that may ask for the token.
+    api: Url,
+    token: SecretString,
+    max_wait: Duration,
+    challenge: OnceCell<Option<Challenge>>,
+    accesses: RefCell<HashMap<String, Rc<Mutex<Access>>>>,
+    clock: Rc<dyn Clock>,
+    stop: Stop,
+    log: Rc<Log>,
+}
+
+/// What opens a repository of the registry.
+#[derive(Default)]
+struct Access {
+    bearer: Option<HeaderValue>,
+    /// How many tokens there were: a refusal of an older one asks for no new one.
+    generation: u32,
+}
+
+/// What the token server answers; the specification has both names.
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+/// Error bodies of registries (distribution specification, "Error Codes").
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    errors: Vec<ErrorItem>,
+}
+
+#[derive(Default, Deserialize)]
+struct ErrorItem {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// A call on its way through its attempts.
+struct Call {
+    method: Method,
+    address: Url,
+    request: String,
+    body: Option<(&'static str, Vec<u8>)>,
+    attempts: Attempts,
+}
+
+impl Call {
+    fn new(method: Method, address: Url, body: Option<(&'static str, Vec<u8>)>) -> Self {
+        let request = format!("{method} {}{}", address.host_str().unwrap_or_default(), address.path());
+        Self { method, address, request, body, attempts: Attempts::default() }
+    }
+
+    fn failure(&self, kind: FailureKind, message: String) -> Failure {
+        let perhaps_done = self.body.is_some() && !matches!(kind, FailureKind::Status(_));
+        Failure { kind, request: self.request.clone(), message, request_id: None, perhaps_done }
+    }
+}
+
+impl Registry {
+    /// A client; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// When no TLS set-up can be made: a container without CA certificates, for one.
+    pub fn new(
+        base: Url,
+        api: Url,
+        token: SecretString,
+        pace: Pace,
+        clock: Rc<dyn Clock>,
+        stop: Stop,
+        log: Rc<Log>,
+    ) -> anyhow::Result<Self> {
+        let transport = Transport::new(&base, HeaderMap::new(), pace.concurrency, MOST_BYTES)?;
+        transport.keep_secret(token.clone());
+        Ok(Self {
+            transport,
+            base,
+            api,
+            token,
+            max_wait: pace.max_wait.unsigned_abs(),
+            challenge: OnceCell::new(),
+            accesses: RefCell::default(),
+            clock,
+            stop,
+            log,
+        })
+    }
+
+    /// Reads the manifest of a digest; `None` if the registry says there is none. `repository` is
+    /// `owner/name`, in lower case.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or its bytes are not those of the digest, each time it was tried.
+    pub async fn manifest(&self, repository: &str, digest: &str) -> Result<Option<Manifest>, Failure> {
+        let address = self.address(&format!("v2/{repository}/manifests/{digest}"));
+        let parse = |received: &Received, body: &[u8]| match received.status {
+            200 => {
+                let came = digest_of(body);
+                if came != digest {
+                    return Err(format!("the bytes that came are those of {came}"));
+                }
+                Manifest::parse(received.header(CONTENT_TYPE.as_str()), body).map(Some)
+            }
+            404 if says(body, "MANIFEST_UNKNOWN") => Ok(None),
+            status => Err(format!("status {status}")),
+        };
+        self.call(repository, "pull", Call::new(Method::GET, address, None), parse).await
+    }
+
+    /// Pushes a manifest under a tag, which leaves the manifest it was on.
+    ///
+    /// # Errors
+    ///
+    /// When the registry does not take it: most often the token may not write the package.
+    pub async fn push(
+        &self,
+        repository: &str,
+        tag: &str,
+        media_type: &'static str,
+        bytes: Vec<u8>,
+    ) -> Result<(), Failure> {
+        let address = self.address(&format!("v2/{repository}/manifests/{tag}"));
+        let parse = |received: &Received, _: &[u8]| match received.status {
+            201 => Ok(()),
+            status => Err(format!("status {status} instead of 201")),
+        };
+        self.call(repository, "pull,push", Call::new(Method::PUT, address, Some((media_type, bytes))), parse).await
+    }
+
+    fn address(&self, path: &str) -> Url {
+        let mut address = self.base.clone();
+        address.set_path(&format!("{}/{path}", self.base.path().trim_end_matches('/')));
+        address
+    }
+
+    async fn call<T>(
+        &self,
+        repository: &str,
+        actions: &str,
+        mut call: Call,
+        parse: impl Fn(&Received, &[u8]) -> Result<T, String>,
+    ) -> Result<T, Failure> {
+        let scope = format!("repository:{repository}:{actions}");
+        let access = Rc::clone(self.accesses.borrow_mut().entry(scope.clone()).or_default());
+        let mut renewals = 0;
+        loop {
+            let (bearer, generation) = self.bearer(&access, &scope).await?;
+            let received = self.attempt(&mut call, bearer).await?;
+            let body = received.body.as_deref().unwrap_or_default();
+            match received.status {
+                401 if renewals < MOST_RENEWALS => {
+                    renewals += 1;
+                    let challenge = received.header(WWW_AUTHENTICATE.as_str()).and_then(challenge::read);
+                    let Some(challenge) = challenge else {
+                        return Err(call.failure(FailureKind::Status(401), self.message(&received)));
+                    };
+                    let mut access = access.lock().await;
+                    if access.generation == generation {
+                        self.renew(&mut access, &challenge, &scope).await?;
+                    }
+                }
+                404 if says(body, "MANIFEST_UNKNOWN") => {
+                    return parse(&received, body).map_err(|_| self.refusal(&call, &received));
+                }
+                200..=299 => match parse(&received, body) {
+                    Ok(answer) => return Ok(answer),
+                    Err(message) => self.again(&mut call, FailureKind::NotJson, message).await?,
+                },
+                _ => return Err(self.refusal(&call, &received)),
+            }
+        }
+    }
+
+    fn refusal(&self, call: &Call, received: &Received) -> Failure {
+        call.failure(FailureKind::Status(received.status), self.message(received))
+    }
+
+    /// What opens the repository; the first call asks the registry whom it sends for a token.
+    async fn bearer(&self, access: &Mutex<Access>, scope: &str) -> Result<(Option<HeaderValue>, u32), Failure> {
+        let mut access = access.lock().await;
+        if access.generation == 0 && access.bearer.is_none() {
+            let challenge = self.challenge.get_or_try_init(|| self.greet()).await?;
+            if let Some(challenge) = challenge {
+                self.renew(&mut access, challenge, scope).await?;
+            }
+        }
+        Ok((access.bearer.clone(), access.generation))
+    }
+
+    /// Asks the registry's front door, with nothing in hand, whom it sends for a token: asking
+    /// for a manifest instead could count as a download.
+    async fn greet(&self) -> Result<Option<Challenge>, Failure> {
+        let mut call = Call::new(Method::GET, self.address("v2/"), None);
+        let received = self.attempt(&mut call, None).await?;
+        let header = received.header(WWW_AUTHENTICATE.as_str()).filter(|_| received.status == 401);
+        Ok(header.and_then(challenge::read))
+    }
+
+    /// Gets a token for the scope, where the challenge says; the own token goes there only if it
+    /// is the registry's own server, or the API's.
+    async fn renew(&self, access: &mut Access, challenge: &Challenge, scope: &str) -> Result<(), Failure> {
+        let realm = self.base.join(&challenge.realm).ok();
+        let is_own = |realm: &Url| realm.origin() == self.base.origin() || realm.origin() == self.api.origin();
+        let Some(mut realm) = realm.filter(is_own) else {
+            let call = Call::new(Method::GET, self.address("v2/"), None);
+            let named = self.transport.clean(&challenge.realm);
+            let message = format!(
+                "the registry sends for a token to {named}, which is neither its own server nor the API's: the token \
+                 does not go there"
+            );
+            return Err(call.failure(FailureKind::Status(401), message));
+        };
+        if let Some(service) = &challenge.service {
+            realm.query_pairs_mut().append_pair("service", service);
+        }
+        realm.query_pairs_mut().append_pair("scope", scope);
+        let mut call = Call::new(Method::GET, realm, None);
+        loop {
+            let received =
+                self.attempt_with(&mut call, |request| request.basic_auth(USER, Some(self.token.expose_secret())));
+            let received = received.await?;
+            if received.status != 200 {
+                return Err(self.refusal(&call, &received));
+            }
+            let body = received.body.as_deref().unwrap_or_default();
+            let answer = serde_json::from_slice::<TokenAnswer>(body).map_err(|error| error.to_string());
+            let header = answer.and_then(|answer| {
+                let token = answer.token.or(answer.access_token).ok_or("there is no token in it")?;
+                let header = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|error| error.to_string())?;
+                Ok((SecretString::from(token), header))
+            });
+            match header {
+                Ok((token, mut header)) => {
+                    header.set_sensitive(true);
+                    self.log.mask(token.expose_secret());
+                    self.transport.keep_secret(token);
+                    access.bearer = Some(header);
+                    access.generation += 1;
+                    return Ok(());
+                }
+                Err(message) => self.again(&mut call, FailureKind::NotJson, message).await?,
+            }
+        }
+    }
+
+    async fn attempt(&self, call: &mut Call, bearer: Option<HeaderValue>) -> Result<Received, Failure> {
+        self.attempt_with(call, |request| {
+            let request = request.header(ACCEPT, ACCEPTED);
+            match &bearer {
+                Some(bearer) => request.header(AUTHORIZATION, bearer.clone()),
+                None => request,
+            }
+        })
+        .await
+    }
+
+    /// Sends a call until there is an answer that is neither a fault nor a rate limit.
+    async fn attempt_with(
+        &self,
+        call: &mut Call,
+        complete: impl Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Result<Received, Failure> {
+        loop {
+            if self.stop.is_asked() {
+                return Err(call.failure(FailureKind::Stopped, String::new()));
+            }
+            let mut request = complete(self.transport.request(call.method.clone(), call.address.clone()));
+            if let Some((media_type, bytes)) = &call.body {
+                request = request.header(CONTENT_TYPE, *media_type).body(bytes.clone());
+            }
+            let received = match self.transport.exchange(request).await {
+                Ok(received) => received,
+                Err(message) => {
+                    self.again(call, FailureKind::Unreachable, message).await?;
+                    continue;
+                }
+            };
+            if let Err(message) = &received.body {
+                self.again(call, FailureKind::Unreachable, message.clone()).await?;
+                continue;
+            }
+            let message = self.message(&received);
+            let header = received.number(RETRY_AFTER.as_str()).map(Duration::from_secs);
+            let seen = Seen {
+                status: received.status,
+                retry_after: header.or_else(|| named_wait(&message)),
+                remaining: None,
+                resets_in: None,
+                message: &message,
+            };
+            match call.attempts.after_answer(seen, jitter()) {
+                Next::Take => return Ok(received),
+                Next::Fault => self.again(call, FailureKind::Status(received.status), message).await?,
+                Next::RepeatAfterLimit(wait) if wait <= self.max_wait => {
+                    self.log.debug(&format!("the registry's rate limit: waiting {wait:?} ({message})"));
+                    self.wait(wait).await.map_err(|kind| call.failure(kind, message))?;
+                }
+                Next::RepeatAfterLimit(wait) => return Err(call.failure(FailureKind::Limit(wait), message)),
+                Next::GiveUpOnLimit => return Err(call.failure(FailureKind::Limit(Duration::ZERO), message)),
+            }
+        }
+    }
+
+    /// Waits before the next attempt, or gives up with the failure that the last one was.
+    async fn again(&self, call: &mut Call, kind: FailureKind, message: String) -> Result<(), Failure> {
+        let failure = call.failure(kind, message);
+        let Some(wait) = call.attempts.after_fault(jitter()) else { return Err(failure) };
+        self.log.debug(&format!("{failure}; again in {:.0} s", wait.as_secs_f32()));
+        self.wait(wait).await.map_err(|kind| Failure { kind, ..failure })
+    }
+
+    /// Waits, but no longer than until the run is asked to stop.
+    async fn wait(&self, wait: Duration) -> Result<(), FailureKind> {
+        tokio::select! {
+            biased;
+            () = self.stop.asked() => Err(FailureKind::Stopped),
+            () = self.clock.sleep(wait) => Ok(()),
+        }
+    }
+
+    /// The registry's own words.
+    fn message(&self, received: &Received) -> String {
+        if received.status < 300 {
+            return String::new();
+        }
+        let body: ErrorBody = serde_json::from_slice(received.body.as_deref().unwrap_or_default()).unwrap_or_default();
+        let words: Vec<_> = body.errors.iter().map(|error| format!("{} {}", error.code, error.message)).collect();
+        match words.is_empty() {
+            true => "(no message)".to_owned(),
+            false => self.transport.clean(words.join(", ").trim()),
+        }
+    }
+}
+
+/// Whether an error body has this code.
+fn says(body: &[u8], code: &str) -> bool {
+    let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+    body.errors.iter().any(|error| error.code == code)
+}
+
+/// The wait that ghcr.io puts into the message of a 429, as Go writes durations:
+/// `retry-after: 1.16676ms, allowed: 44000/minute`.
+fn named_wait(message: &str) -> Option<Duration> {
+    let (_, rest) = message.split_once("retry-after: ")?;
+    let text = rest.split([',', ' ']).next()?;
+    let mut rest = text;
+    let mut seconds = 0.0;
+    while !rest.is_empty() {
+        let unit_at = rest.find(|character: char| !character.is_ascii_digit() && character != '.')?;
+        let (number, after) = rest.split_at(unit_at);
+        let unit_end = after.find(|character: char| character.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_end);
+        let length = match unit {
+            "ns" => 1e-9,
+            "us" | "µs" | "μs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * length;
+        rest = after;
+    }
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_stands_in_the_message() {
+        for (message, wait) in [
+            ("TOOMANYREQUESTS retry-after: 1.16676ms, allowed: 44000/minute", Some(Duration::from_nanos(1_166_760))),
+            ("retry-after: 1m30s", Some(Duration::from_secs(90))),
+            ("retry-after: 2h, allowed: 1/day", Some(Duration::from_secs(7_200))),
+            ("retry-after: soon", None),
+            ("retry-after: 5", None),
+            ("retry-after: -5s", None),
+            ("slow down", None),
+        ] {
+            assert_eq!(named_wait(message), wait, "{message}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_message_makes_it_panic(text in "retry-after: [0-9.smhµn ,-]{0,20}") {
+            named_wait(&text);
+        }
+    }
+}
