@@ -4,7 +4,7 @@
 //! even if the run ends in the middle.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet},
     rc::Rc,
     time::Duration,
 };
@@ -15,15 +15,22 @@ use jiff::SignedDuration;
 use crate::{
     clock::Clock,
     github::{GitHub, State},
-    model::{Owner, Package, Version},
+    manifest::Manifests,
+    model::{Owner, Package, PackageType, Version},
+    plan::{name_of, version_name},
+    registry::{Registry, Unreadable},
     report::{CutShort, Decision, Mode, Outcome, Report, VersionReport, file::ReportFile},
     stop::Stop,
     tell::{self, log::Log},
 };
 
 mod change;
+mod queue;
+mod untag;
 
 use change::{Change, Ends};
+use queue::Queue;
+use untag::Untagger;
 
 /// A plan older than this is held against a new listing before anything more is deleted.
 const STALE: Duration = Duration::from_secs(60);
@@ -41,6 +48,8 @@ const GRACE: Duration = Duration::from_secs(3);
 pub struct Applier<'a> {
     /// The API.
     pub github: &'a GitHub,
+    /// The container registry.
+    pub registry: &'a Registry,
     /// Whose packages.
     pub owner: &'a Owner,
     /// The plan, and what becomes of it.
@@ -49,6 +58,8 @@ pub struct Applier<'a> {
     pub file: Option<&'a ReportFile>,
     /// Requests in flight.
     pub concurrency: usize,
+    /// The longest wait for a rate limit.
+    pub max_wait: Duration,
     /// Time.
     pub clock: Rc<dyn Clock>,
     /// Whether to go on.
@@ -57,6 +68,15 @@ pub struct Applier<'a> {
     pub log: Rc<Log>,
     /// What was done and kept so far, for telling and saving.
     pub pulse: Pulse,
+}
+
+/// What is known of a package beyond its report.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// When it was listed, by [`Clock::elapsed`].
+    pub read_at: Duration,
+    /// What its manifests say, as far as they were read.
+    pub manifests: Manifests,
 }
 
 /// When what was last told and saved.
@@ -81,38 +101,81 @@ enum Halt {
 type Settled = (usize, Change);
 
 impl Applier<'_> {
-    /// Carries out every package's plan, one package after another. `read_at` tells when each
-    /// was listed, by [`Clock::elapsed`]. Returns why the run was cut short, if it was.
-    pub async fn carry_out(&mut self, read_at: &[Duration]) -> Option<CutShort> {
+    /// Carries out every package's plan, one package after another; `known` has one for each.
+    /// Returns why the run was cut short, if it was.
+    pub async fn carry_out(&mut self, known: &mut [Known]) -> Option<CutShort> {
         let now = self.clock.elapsed();
-        let total = (0..self.report.packages.len()).map(|index| self.planned(index).len()).sum();
+        let versions = self.report.packages.iter().flat_map(|package| &package.versions);
+        let total = versions.filter(|version| version.outcome == Some(Outcome::Planned)).count();
         self.pulse = Pulse { started: now, saved: now, told: now, done: 0, total };
-        for index in 0..self.report.packages.len() {
-            let queue = self.planned(index);
-            if queue.is_empty() || self.report.packages[index].error.is_some() {
+        for (index, known) in known.iter_mut().enumerate() {
+            if self.report.packages[index].error.is_some() {
                 continue;
             }
-            let read_at = read_at.get(index).copied().unwrap_or_default();
-            if let Err(Halt::Run(cut_short)) = self.package(index, queue, read_at).await {
+            if let Err(Halt::Run(cut_short)) = self.package(index, known).await {
                 return Some(cut_short);
             }
         }
         None
     }
 
-    /// What is to be changed in a package, oldest first: an interruption leaves the newest.
-    fn planned(&self, index: usize) -> VecDeque<usize> {
-        let versions = self.report.packages[index].versions.iter().enumerate();
-        versions
-            .rev()
-            .filter(|(_, version)| version.outcome == Some(Outcome::Planned))
-            .map(|(index, _)| index)
-            .collect()
+    async fn package(&mut self, index: usize, known: &mut Known) -> Result<(), Halt> {
+        let package = package_of(self.report, index);
+        if self.report.packages[index].decision == Some(Decision::Delete) {
+            self.whole_package(index, &package, known).await?;
+        }
+        self.versions(index, &package, known).await?;
+        self.tags(index, &package, known).await
     }
 
-    async fn package(&mut self, index: usize, mut queue: VecDeque<usize>, mut read_at: Duration) -> Result<(), Halt> {
+    /// Deletes a package of which every version goes, if nothing was added since; otherwise its
+    /// versions go one by one, and GitHub keeps the last.
+    async fn whole_package(&mut self, index: usize, package: &Package, known: &mut Known) -> Result<(), Halt> {
+        if self.stop.is_asked() {
+            return Err(Halt::Run(CutShort::Cancelled));
+        }
+        let mut queue = Queue::of(&self.report.packages[index]);
+        let planned = queue.left();
+        known.read_at = self.clock.elapsed();
+        let listed = self.look_again(index, package, known, &mut queue).await?;
+        if listed != planned || queue.left() != planned {
+            self.report.packages[index].decision = None;
+            return Ok(());
+        }
+        let change = change::delete_package(self.github, self.owner, package).await;
+        if matches!(change.outcome, Outcome::Done) {
+            self.log.line(&format!(
+                "  deleted the package {} {} with all its versions",
+                package.package_type, package.name
+            ));
+        }
+        let mut halt = None;
+        for place in 0..self.report.packages[index].versions.len() {
+            let change = Change { outcome: change.outcome, error: change.error.clone(), ends: Ends::Nothing };
+            self.write_down(index, place, &change);
+        }
+        if let Some(error) = change.error.as_ref().filter(|_| change.outcome == Outcome::Retained) {
+            self.log.warning(&format!("{} {} stays: {error}", package.package_type, package.name));
+        }
+        match change.ends {
+            Ends::Nothing | Ends::Stale if change.outcome == Outcome::Failed => {
+                self.report.packages[index].error = change.error;
+                halt = Some(Halt::Package);
+            }
+            Ends::Nothing | Ends::Stale => {}
+            Ends::Package(why) => {
+                self.report.packages[index].error = Some(why);
+                halt = Some(Halt::Package);
+            }
+            Ends::Limit => halt = Some(Halt::Run(CutShort::Limit)),
+            Ends::Stopped => halt = Some(Halt::Run(CutShort::Cancelled)),
+        }
+        halt.map_or(Ok(()), Err)
+    }
+
+    async fn versions(&mut self, index: usize, package: &Package, known: &mut Known) -> Result<(), Halt> {
         let (github, owner) = (self.github, self.owner);
-        let package = package_of(self.report, index);
+        let mut queue = Queue::of(&self.report.packages[index]);
         let mut in_flight: FuturesUnordered<LocalBoxFuture<'_, Settled>> = FuturesUnordered::new();
         // the first change goes alone: should the token lack the right, that is found out once
         let mut proven = false;
@@ -122,23 +185,27 @@ impl Applier<'_> {
             if self.stop.is_asked() {
                 halt = Some(Halt::Run(CutShort::Cancelled));
             }
-            let stale = self.report.mode == Mode::Delete && self.clock.elapsed() - read_at > STALE;
+            let stale = self.report.mode == Mode::Delete && self.clock.elapsed() - known.read_at > STALE;
             if halt.is_none() && stale && in_flight.is_empty() && !queue.is_empty() {
-                read_at = self.clock.elapsed();
-                if let Err(cause) = self.look_again(index, &package, &mut queue).await {
+                known.read_at = self.clock.elapsed();
+                if let Err(cause) = self.look_again(index, package, known, &mut queue).await {
                     halt = Some(cause);
                 }
             }
             let width = if proven { self.concurrency } else { 1 };
             while halt.is_none() && in_flight.len() < width && (in_flight.is_empty() || !stale) {
-                let Some(next) = queue.pop_front() else { break };
+                if !self.has_room_for_next(&queue) {
+                    halt = Some(Halt::Run(CutShort::Limit));
+                    break;
+                }
+                let Some(next) = queue.next() else { break };
                 let version = &self.report.packages[index].versions[next];
                 let (id, decision) = (version.id, version.decision);
-                let package = package.clone();
+                let until = known.read_at + STALE;
                 in_flight.push(Box::pin(async move {
                     let change = match decision {
-                        Decision::Restore => change::restore(github, owner, &package, id).await,
-                        _ => change::delete(github, owner, &package, id, read_at + STALE).await,
+                        Decision::Restore => change::restore(github, owner, package, id).await,
+                        _ => change::delete(github, owner, package, id, until).await,
                     };
                     (next, change)
                 }));
@@ -146,12 +213,10 @@ impl Applier<'_> {
             if in_flight.is_empty() {
                 break;
             }
-            let settled = self.next(&mut in_flight, halt.is_none()).await;
-            match settled {
-                Next::Settled((version, change)) => {
+            match self.next(&mut in_flight, halt.is_none()).await {
+                Next::Settled((place, change)) => {
                     proven |= matches!(change.outcome, Outcome::Done | Outcome::Retained);
                     if matches!(change.ends, Ends::Stale) {
-                        queue.push_front(version);
                         rounds_without_success += 1;
                         if rounds_without_success > MOST_ROUNDS {
                             halt = halt.or(Some(Halt::Run(CutShort::Limit)));
@@ -159,7 +224,7 @@ impl Applier<'_> {
                     } else {
                         rounds_without_success = 0;
                     }
-                    if let Some(cause) = self.settle(index, version, change) {
+                    if let Some(cause) = self.settle(index, place, change, &mut queue) {
                         halt = halt.or(Some(cause));
                     }
                 }
@@ -172,6 +237,78 @@ impl Applier<'_> {
             }
         }
         halt.map_or(Ok(()), Err)
+    }
+
+    /// Brings back what this run deleted and something that is there needs: an index that was
+    /// pushed in the meantime, for one. Returns what to warn of, and what could not be brought back.
+    pub async fn bring_back(&mut self, index: usize, needed: &[(usize, String)]) -> (Vec<String>, Vec<String>) {
+        let package = package_of(self.report, index);
+        let (mut brought_back, mut broken) = (Vec::new(), Vec::new());
+        for (place, needer) in needed {
+            let version = &self.report.packages[index].versions[*place];
+            let what = format!("{} {}: {} (id {})", package.package_type, package.name, label(version), version.id);
+            let change = change::restore(self.github, self.owner, &package, version.id).await;
+            if change.outcome == Outcome::Done {
+                brought_back.push(format!(
+                    "{what} had been deleted, and was brought back: {needer}, which is there, needs it. Something else \
+                     is at work in this package: give the jobs a concurrency group"
+                ));
+                let entry = &mut self.report.packages[index].versions[*place];
+                entry.outcome = Some(Outcome::Skipped);
+                entry.reason = format!("needed by {needer}");
+                entry.error = Some("deleted, and brought back".to_owned());
+                entry.at = Some(self.clock.now());
+            } else {
+                broken.push(format!(
+                    "{what} was deleted, and {needer} needs it: it could not be brought back. {}",
+                    change.error.unwrap_or_default()
+                ));
+            }
+        }
+        (brought_back, broken)
+    }
+
+    /// Whether an image that would be begun now can be ended within the primary limit, its reserve
+    /// and the longest wait.
+    fn has_room_for_next(&self, queue: &Queue) -> bool {
+        let (Some(size), Some(room)) = (queue.size_of_next_image(), self.github.room()) else { return true };
+        let needed = (size + queue.left_of_begun()) as u64;
+        room.requests >= needed || room.resets_in <= self.max_wait
+    }
+
+    /// Takes tags off versions that keep others, one version after another.
+    async fn tags(&mut self, index: usize, package: &Package, known: &mut Known) -> Result<(), Halt> {
+        let untagger = Untagger {
+            github: self.github,
+            registry: self.registry,
+            owner: self.owner,
+            package,
+            clock: Rc::clone(&self.clock),
+            fresh_for: STALE,
+        };
+        let versions = self.report.packages[index].versions.iter().enumerate();
+        let planned =
+            |version: &VersionReport| version.decision == Decision::Untag && version.outcome == Some(Outcome::Planned);
+        let places: Vec<_> = versions.filter(|(_, version)| planned(version)).map(|(place, _)| place).collect();
+        for place in places.into_iter().rev() {
+            if self.stop.is_asked() {
+                return Err(Halt::Run(CutShort::Cancelled));
+            }
+            // a tag may have moved to another image in the meantime: it is looked at right before
+            known.read_at = self.clock.elapsed();
+            self.look_again(index, package, known, &mut Queue::default()).await?;
+            let version = &self.report.packages[index].versions[place];
+            if !planned(version) {
+                continue;
+            }
+            let Some(manifest) = known.manifests.read.get(&version.name) else { continue };
+            let mark = format!("{} of {} at {}", version.untag.join(" "), version.name, self.clock.now());
+            let change = untagger.untag(version.id, manifest, &version.untag, &mark).await;
+            if let Some(halt) = self.settle(index, place, change, &mut Queue::default()) {
+                return Err(halt);
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the next answer, keeping the report and the log alive meanwhile.
@@ -195,31 +332,32 @@ impl Applier<'_> {
         }
     }
 
-    /// Writes down what came of a change.
-    fn settle(&mut self, index: usize, version: usize, change: Change) -> Option<Halt> {
-        let now = self.clock.now();
-        let package = &mut self.report.packages[index];
-        let label = format!("{} {}", package.package_type, package.name);
-        let entry = &mut package.versions[version];
-        entry.outcome = Some(change.outcome);
-        entry.error.clone_from(&change.error);
-        if change.outcome != Outcome::Planned {
-            entry.at = Some(now);
-            self.pulse.done += 1;
-        }
-        let what = format!("{label} {} (id {})", entry.name, entry.id);
+    /// Writes down what came of a change, and what stays because of it.
+    fn settle(&mut self, index: usize, place: usize, change: Change, queue: &mut Queue) -> Option<Halt> {
+        self.write_down(index, place, &change);
+        let package = &self.report.packages[index];
+        let entry = &package.versions[place];
+        let what = format!("{} {} {} (id {})", package.package_type, package.name, entry.name, entry.id);
         match (change.outcome, &change.error) {
             (Outcome::Failed | Outcome::Unknown, Some(error)) => self.log.error(&format!("{what}: {error}")),
             (Outcome::Retained, Some(error)) => self.log.warning(&format!("{what} stays: {error}")),
             (outcome @ (Outcome::Done | Outcome::Gone), None) => {
-                self.log.line(&format!("  {} {what}", done_word(entry.decision, outcome)))
+                self.log.line(&format!("  {} {what}", done_word(entry, outcome)));
             }
             _ => {}
+        }
+        match change.outcome {
+            Outcome::Done | Outcome::Gone => queue.gone(place),
+            Outcome::Planned => queue.put_back(place),
+            Outcome::Retained | Outcome::Failed | Outcome::Skipped | Outcome::Unknown => {
+                let parts = queue.stays(place);
+                self.skip_parts(index, &label(&self.report.packages[index].versions[place]), parts);
+            }
         }
         match change.ends {
             Ends::Nothing | Ends::Stale => None,
             Ends::Package(why) => {
-                package.error = Some(why);
+                self.report.packages[index].error = Some(why);
                 Some(Halt::Package)
             }
             Ends::Limit => Some(Halt::Run(CutShort::Limit)),
@@ -227,11 +365,33 @@ impl Applier<'_> {
         }
     }
 
+    fn write_down(&mut self, index: usize, place: usize, change: &Change) {
+        let entry = &mut self.report.packages[index].versions[place];
+        entry.outcome = Some(change.outcome);
+        entry.error.clone_from(&change.error);
+        if change.outcome != Outcome::Planned {
+            entry.at = Some(self.clock.now());
+            self.pulse.done += 1;
+        }
+    }
+
+    /// What stays needs these, whatever was planned.
+    fn skip_parts(&mut self, index: usize, needer: &str, parts: Vec<usize>) {
+        let now = self.clock.now();
+        for part in parts {
+            let entry = &mut self.report.packages[index].versions[part];
+            entry.outcome = Some(Outcome::Skipped);
+            entry.reason = format!("needed by {needer}");
+            entry.at = Some(now);
+            self.pulse.done += 1;
+        }
+    }
+
     /// What was sent and not answered in time is neither done nor undone.
-    fn give_up_waiting(&mut self, index: usize, queue: &VecDeque<usize>) {
+    fn give_up_waiting(&mut self, index: usize, queue: &Queue) {
         let now = self.clock.now();
         for (number, version) in self.report.packages[index].versions.iter_mut().enumerate() {
-            if version.outcome == Some(Outcome::Planned) && !queue.contains(&number) {
+            if version.outcome == Some(Outcome::Planned) && queue.is_under_way(number) {
                 version.outcome = Some(Outcome::Unknown);
                 version.error = Some("the run was cancelled before GitHub answered: perhaps done".to_owned());
                 version.at = Some(now);
@@ -239,33 +399,81 @@ impl Applier<'_> {
         }
     }
 
-    /// Holds the plan against a new listing: what changed since is left alone.
-    async fn look_again(&mut self, index: usize, package: &Package, queue: &mut VecDeque<usize>) -> Result<(), Halt> {
+    /// Holds the plan against a new listing: what changed since is left alone, and so is what a
+    /// version that is new needs. Returns how many versions there are.
+    async fn look_again(
+        &mut self,
+        index: usize,
+        package: &Package,
+        known: &mut Known,
+        queue: &mut Queue,
+    ) -> Result<usize, Halt> {
         let versions = match self.github.versions(self.owner, package, State::Active).await {
             Ok(versions) => versions,
             Err(failure) if failure.is_limit() => return Err(Halt::Run(CutShort::Limit)),
             Err(_) if self.stop.is_asked() => return Err(Halt::Run(CutShort::Cancelled)),
-            Err(failure) => {
-                let why =
-                    format!("the package could not be listed again before more is deleted: {}", failure.explained());
-                self.report.packages[index].error = Some(why);
-                return Err(Halt::Package);
-            }
+            Err(failure) => return Err(self.cannot_look_again(index, &failure.explained())),
         };
         let at = self.clock.now();
         let there: HashMap<_, _> = versions.iter().map(|version| (version.id, version)).collect();
-        queue.retain(|number| {
-            let entry = &mut self.report.packages[index].versions[*number];
+        for place in 0..self.report.packages[index].versions.len() {
+            let entry = &mut self.report.packages[index].versions[place];
+            if entry.outcome != Some(Outcome::Planned) {
+                continue;
+            }
             // one that is not there any more is no difference: its deletion finds out
-            let change = there.get(&entry.id).and_then(|version| changed(entry, version));
-            let Some(change) = change else { return true };
+            let Some(change) = there.get(&entry.id).and_then(|version| changed(entry, version)) else { continue };
+            let what = label(entry);
             entry.outcome = Some(Outcome::Skipped);
             "changed".clone_into(&mut entry.reason);
             entry.error = Some(change);
             entry.at = Some(at);
-            false
-        });
+            self.pulse.done += 1;
+            let parts = queue.stays(place);
+            self.skip_parts(index, &what, parts);
+        }
+        let planned: HashSet<_> = self.report.packages[index].versions.iter().map(|version| version.id).collect();
+        let new: Vec<_> = versions.iter().filter(|version| !planned.contains(&version.id)).cloned().collect();
+        if !new.is_empty() && package.package_type == PackageType::Container {
+            self.keep_what_is_new(index, package, known, &new, queue).await?;
+        }
+        Ok(versions.len())
+    }
+
+    /// What was pushed since the plan was made may need what the plan deletes.
+    async fn keep_what_is_new(
+        &mut self,
+        index: usize,
+        package: &Package,
+        known: &mut Known,
+        new: &[Version],
+        queue: &mut Queue,
+    ) -> Result<(), Halt> {
+        match self.registry.complete(self.owner, package, new, &mut known.manifests).await {
+            Ok(()) => {}
+            Err(_) if self.stop.is_asked() => return Err(Halt::Run(CutShort::Cancelled)),
+            Err(Unreadable::Limit(_)) => return Err(Halt::Run(CutShort::Limit)),
+            Err(Unreadable::Failed(why)) => return Err(self.cannot_look_again(index, &why)),
+        }
+        let versions = &self.report.packages[index].versions;
+        let places: HashMap<_, _> =
+            versions.iter().enumerate().map(|(place, version)| (version.name.clone(), place)).collect();
+        for version in new {
+            let listed = known.manifests.read.get(&version.name).into_iter().flat_map(|manifest| &manifest.children);
+            let listed = listed.filter_map(|child| places.get(&child.digest).copied());
+            for place in listed.filter(|place| queue.is_unsettled(*place)).collect::<Vec<_>>() {
+                let mut parts = queue.stays(place);
+                parts.push(place);
+                self.skip_parts(index, &name_of(version), parts);
+            }
+        }
         Ok(())
+    }
+
+    fn cannot_look_again(&mut self, index: usize, why: &str) -> Halt {
+        let why = format!("the package could not be looked at again before more is deleted: {why}");
+        self.report.packages[index].error = Some(why);
+        Halt::Package
     }
 
     /// Saves the report and tells progress when it is time.
@@ -296,12 +504,18 @@ enum Next {
     OutOfTime,
 }
 
-fn done_word(decision: Decision, outcome: Outcome) -> &'static str {
-    match (decision, outcome) {
-        (_, Outcome::Gone) => "gone already:",
-        (Decision::Restore, _) => "restored",
-        _ => "deleted",
+fn done_word(entry: &VersionReport, outcome: Outcome) -> String {
+    match (entry.decision, outcome) {
+        (_, Outcome::Gone) => "gone already:".to_owned(),
+        (Decision::Restore, _) => "restored".to_owned(),
+        (Decision::Untag, _) => format!("took {} off", entry.untag.join(", ")),
+        _ => "deleted".to_owned(),
     }
+}
+
+/// A version of the report as reasons name it.
+fn label(entry: &VersionReport) -> String {
+    version_name(&entry.name, &entry.tags)
 }
 
 fn package_of(report: &Report, index: usize) -> Package {

@@ -28,6 +28,7 @@ mod wire;
 
 pub use http::Changed;
 use http::Http;
+pub use pace::Room;
 
 /// What stays as it is in a path segment: the unreserved characters of RFC 3986, section 2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -240,6 +241,11 @@ impl GitHub {
     /// Requests left of the primary rate limit, where GitHub told.
     pub fn quota_left(&self) -> Option<u64> {
         self.http.quota_left()
+    }
+
+    /// What this run may still spend of the primary rate limit, where GitHub told.
+    pub fn room(&self) -> Option<Room> {
+        self.http.room()
     }
 
     fn of_package(&self, owner: &Owner, package: &Package, rest: &[&str], query: &[(&str, &str)]) -> Url {

@@ -175,8 +175,41 @@ pub struct Rules {
     pub untagged_grace: SignedDuration,
     /// `deleted-within` (restore only), never negative.
     pub deleted_within: Option<SignedDuration>,
-    /// `limit`: at most this many roots in this run.
+    /// What becomes of a version of which only some tags match.
+    pub partial_match: PartialMatch,
+    /// Litter that is taken besides.
+    pub sweeps: Sweeps,
+    /// `delete-empty-package`.
+    pub delete_empty_package: bool,
+    /// `limit`: at most this many images in this run.
     pub limit: Option<usize>,
+}
+
+/// What becomes of a version of which only some tags match `tags`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartialMatch {
+    /// It stays.
+    Keep,
+    /// These tags are taken off, and it stays with the others.
+    Untag,
+}
+
+/// The kinds of litter that are taken besides what the filters pick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sweeps {
+    /// `delete-ghost-images`: indexes all of whose children are gone.
+    pub ghosts: bool,
+    /// `delete-partial-images`: indexes some of whose children are gone.
+    pub partials: bool,
+    /// `delete-orphaned-images`: referrers whose subject is gone.
+    pub orphans: bool,
+}
+
+impl Sweeps {
+    /// Whether anything is swept at all.
+    pub fn any(self) -> bool {
+        self.ghosts || self.partials || self.orphans
+    }
 }
 
 /// What holds a plan back as a whole.

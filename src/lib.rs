@@ -19,6 +19,7 @@ pub mod apply;
 pub mod clock;
 pub mod failure;
 pub mod github;
+pub mod graph;
 pub mod inputs;
 pub mod manifest;
 pub mod model;

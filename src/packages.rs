@@ -10,6 +10,7 @@ use crate::{
     failure::Failure,
     github::{GitHub, State},
     inputs::{IfMissing, Inputs, VersionReference},
+    manifest::Manifests,
     model::{Owner, Package, Version},
     plan::Listing,
     report::Mode,
@@ -181,7 +182,8 @@ impl Reader<'_> {
                 }
             }
         }
-        Ok(Contents { listing: Listing { package, active, versions }, still_active })
+        let listing = Listing { package, active, versions, manifests: Manifests::default(), unreadable: None };
+        Ok(Contents { listing, still_active })
     }
 
     /// A 404 is most often a name with a slip, and sometimes a missing right.

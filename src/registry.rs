@@ -25,8 +25,11 @@ use crate::{
 };
 
 mod challenge;
+mod reading;
 
 use challenge::Challenge;
+pub use reading::Unreadable;
+pub(crate) use reading::repository;
 
 /// The largest manifest that is read. The specification asks registries to take at least 4 MiB
 /// (distribution specification, "Pushing Manifests").
@@ -44,6 +47,7 @@ pub struct Registry {
     api: Url,
     token: SecretString,
     max_wait: Duration,
+    concurrency: usize,
     challenge: OnceCell<Option<Challenge>>,
     accesses: RefCell<HashMap<String, Rc<Mutex<Access>>>>,
     clock: Rc<dyn Clock>,
@@ -125,6 +129,7 @@ impl Registry {
             api,
             token,
             max_wait: pace.max_wait.unsigned_abs(),
+            concurrency: pace.concurrency,
             challenge: OnceCell::new(),
             accesses: RefCell::default(),
             clock,

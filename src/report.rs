@@ -260,6 +260,10 @@ pub struct VersionReport {
     /// With `untag`: the tags to take off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub untag: Vec<String>,
+    /// Places, among the package's versions, of what has to be gone before this one goes. Not part
+    /// of the file.
+    #[serde(skip)]
+    pub after: Vec<usize>,
     /// What came of the decision; `None` where there was nothing to do.
     pub outcome: Option<Outcome>,
     /// What GitHub answered where it refused, or why it was not tried.

@@ -3,26 +3,27 @@
 use std::{
     path::{Path, PathBuf},
     rc::Rc,
-    time::Duration,
 };
 
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use crate::{
-    apply::{Applier, Pulse},
+    apply::{Applier, Known, Pulse},
     clock::Clock,
     github::GitHub,
     inputs::{self, Environment, Inputs},
     model::{Owner, PackageType},
     owner,
     packages::{Contents, Read, ReadError, Reader},
-    plan::{self, Hold, Plan},
-    report::{CutShort, Decision, Mode, Outcome, PackageReport, Report, Status, file::ReportFile},
+    plan::{self, Listing, Plan},
+    registry::{Registry, Unreadable},
+    report::{CutShort, Mode, Outcome, PackageReport, Report, Status, file::ReportFile},
     rights,
     stop::Stop,
     tell::{self, log::Log},
-    verify,
+    verify::{self, Findings},
 };
 
 /// What a run works with.
@@ -97,16 +98,8 @@ impl Run {
 
     /// Everything that speaks with GitHub. Returns why the run was cut short, if it was.
     async fn work(&mut self) -> Option<CutShort> {
-        let made = GitHub::new(
-            self.inputs.api_url.clone(),
-            self.inputs.token.clone(),
-            self.inputs.pace,
-            Rc::clone(&self.clock),
-            self.stop.clone(),
-            Rc::clone(&self.log),
-        );
-        let github = match made {
-            Ok(github) => github,
+        let (github, registry) = match self.clients() {
+            Ok(clients) => clients,
             Err(error) => {
                 self.fail(format!("the connection to {} cannot be set up: {error:#}", self.inputs.api_url));
                 return None;
@@ -116,7 +109,7 @@ impl Run {
         let read = tokio::select! {
             biased;
             () = stop.asked() => return Some(CutShort::Cancelled),
-            read = self.read(&github) => read,
+            read = self.read(&github, &registry) => read,
         };
         let (owner, read) = match read {
             Ok(read) => read,
@@ -126,9 +119,8 @@ impl Run {
                 return None;
             }
         };
-        let read_at = self.decide(&github, read);
-        let read_at = match read_at {
-            Ok(read_at) => read_at,
+        let mut known = match self.decide(read) {
+            Ok(known) => known,
             Err(cut_short) => return Some(cut_short),
         };
         self.tell_plan();
@@ -148,12 +140,15 @@ impl Run {
             self.fail(format!("{error:#}. Nothing was changed: what is changed must be on record (report-file)"));
             return Some(CutShort::NotWritable);
         }
-        let cut_short = self.apply(&github, &owner, &read_at).await;
+        let cut_short = self.applier(&github, &registry, &owner).carry_out(&mut known).await;
+        if cut_short == Some(CutShort::Limit) {
+            self.warn_of_limit("");
+        }
         if cut_short.is_none() && self.inputs.verify && self.inputs.mode == Mode::Delete {
             let looked = tokio::select! {
                 biased;
                 () = stop.asked() => false,
-                () = self.verify(&github, &owner) => true,
+                () = self.verify(&github, &registry, &owner, &mut known) => true,
             };
             if !looked {
                 return Some(CutShort::Cancelled);
@@ -162,34 +157,88 @@ impl Run {
         cut_short
     }
 
-    async fn read(&self, github: &GitHub) -> Result<(Owner, Vec<Read>), ReadError> {
+    fn clients(&self) -> anyhow::Result<(GitHub, Registry)> {
+        let Inputs { api_url, registry_url, token, pace, .. } = &self.inputs;
+        let (clock, stop, log) = (&self.clock, &self.stop, &self.log);
+        let github =
+            GitHub::new(api_url.clone(), token.clone(), *pace, Rc::clone(clock), stop.clone(), Rc::clone(log))?;
+        let registry = Registry::new(
+            registry_url.clone(),
+            api_url.clone(),
+            token.clone(),
+            *pace,
+            Rc::clone(clock),
+            stop.clone(),
+            Rc::clone(log),
+        )?;
+        Ok((github, registry))
+    }
+
+    /// Reads what is there: the packages first, and then, at one moment that all ages count from,
+    /// the manifests that decisions depend on.
+    async fn read(&mut self, github: &GitHub, registry: &Registry) -> Result<(Owner, Vec<Read>), ReadError> {
         let event = self.inputs.context.event_path.as_deref();
         let owner = owner::resolve(github, &self.inputs.owner, event).await?;
         let (clock, log) = (Rc::clone(&self.clock), Rc::clone(&self.log));
         let reader = Reader { github, owner: &owner, inputs: &self.inputs, clock, log };
-        let read = reader.read_all().await?;
-        Ok((owner, read))
-    }
-
-    /// Turns what was read into the plan. Returns when each package was listed.
-    fn decide(&mut self, github: &GitHub, read: Vec<Read>) -> Result<Vec<Duration>, CutShort> {
+        let mut read = reader.read_all().await?;
         let now = github.date().map_or(self.clock.now(), |date| date.min(self.clock.now()));
         self.report.now = Some(now);
         self.log.line(&format!("now is {now:.0}: all ages count from here"));
+        if self.inputs.mode != Mode::Restore {
+            let listings = read.iter_mut().filter_map(|read| Some(&mut read.result.as_mut().ok()?.listing));
+            let this = &*self;
+            let manifests = stream::iter(listings).map(|listing| this.read_manifests(registry, &owner, listing, now));
+            let read: Vec<_> = manifests.buffer_unordered(self.inputs.pace.concurrency).collect().await;
+            read.into_iter().collect::<Result<(), _>>()?;
+        }
+        Ok((owner, read))
+    }
+
+    /// Reads the manifests of a package if a decision depends on them. Where they cannot be read,
+    /// the package is left alone.
+    async fn read_manifests(
+        &self,
+        registry: &Registry,
+        owner: &Owner,
+        listing: &mut Listing,
+        now: Timestamp,
+    ) -> Result<(), ReadError> {
+        let rules = &self.inputs.rules;
+        if !plan::depends_on_manifests(listing, rules, now) {
+            return Ok(());
+        }
+        let Listing { package, versions, manifests, unreadable, .. } = listing;
+        let mut read = registry.complete(owner, package, versions, manifests).await;
+        if read.is_ok() {
+            let in_doubt = plan::digests_in_doubt(versions, manifests, rules, now);
+            read = registry.confirm_absent(owner, package, in_doubt, manifests).await;
+        }
+        match read {
+            Ok(()) => {}
+            Err(Unreadable::Limit(failure)) => return Err(ReadError::Limit(failure.to_string())),
+            Err(Unreadable::Failed(why)) => *unreadable = Some(format!("nothing of this package was deleted: {why}")),
+        }
+        Ok(())
+    }
+
+    /// Turns what was read into the plan. Returns what is known of each package besides.
+    fn decide(&mut self, read: Vec<Read>) -> Result<Vec<Known>, CutShort> {
+        let now = self.report.now.unwrap_or(self.report.started_at);
         let mut failed = Vec::new();
         let mut contents = Vec::new();
-        let mut read_at = Vec::new();
-        for Read { name, read_at: at, result } in read {
+        let mut known = Vec::new();
+        for Read { name, read_at, result } in read {
             match result {
                 Ok(read) => {
                     contents.push(read);
-                    read_at.push(at);
+                    known.push(Known { read_at, ..Known::default() });
                 }
                 Err(ReadError::Limit(why)) => return Err(self.limited(&why)),
                 Err(ReadError::Failed(why)) => failed.push(unreadable(self.inputs.package_type, name, why)),
             }
         }
-        let Plan { mut packages, warnings } = match self.inputs.mode {
+        let Plan { packages, warnings } = match self.inputs.mode {
             Mode::Restore => {
                 let contents = contents.into_iter().map(|Contents { listing, still_active }| (listing, still_active));
                 plan::restoration(contents.collect(), &self.inputs.rules, now)
@@ -199,42 +248,16 @@ impl Run {
                 plan::deletion(listings, &self.inputs.rules, self.inputs.guards, now)
             }
         };
-        if self.inputs.package_type == PackageType::Container {
-            self.without_image_graph(&mut packages);
-        }
         for warning in warnings {
             self.warn(warning);
         }
-        self.report.packages = packages.into_iter().map(plan::PackagePlan::into_report).collect();
+        for (mut package, known) in packages.into_iter().zip(&mut known) {
+            known.manifests = std::mem::take(&mut package.manifests);
+            self.report.packages.push(package.into_report());
+        }
         self.report.packages.extend(failed);
         self.report.recount();
-        Ok(read_at)
-    }
-
-    /// Until the image graph is read, nobody knows which versions of a container kept images
-    /// need: its plan is shown, and not carried out.
-    fn without_image_graph(&mut self, packages: &mut [plan::PackagePlan]) {
-        let changes = |package: &plan::PackagePlan| {
-            package.verdicts.iter().any(|verdict| matches!(verdict.decision, Decision::Delete | Decision::Restore))
-        };
-        let mut shown = false;
-        for package in packages.iter_mut().filter(|package| changes(package) && package.hold.is_none()) {
-            shown = true;
-            if !self.inputs.dry_run {
-                package.hold = Some(Hold::Refused(
-                    "changing container packages is not available yet in this version: it does not read which parts \
-                     kept images need. Nothing of this package was changed; a dry run shows its plan"
-                        .to_owned(),
-                ));
-            }
-        }
-        if shown && self.inputs.dry_run {
-            self.warn(
-                "this version does not read yet which versions belong to one image: the plan of a container package \
-                 may name parts that kept images need, and cannot be carried out"
-                    .to_owned(),
-            );
-        }
+        Ok(known)
     }
 
     fn tell_plan(&self) {
@@ -246,44 +269,43 @@ impl Run {
         }
     }
 
-    async fn apply(&mut self, github: &GitHub, owner: &Owner, read_at: &[Duration]) -> Option<CutShort> {
-        let mut applier = Applier {
+    fn applier<'a>(&'a mut self, github: &'a GitHub, registry: &'a Registry, owner: &'a Owner) -> Applier<'a> {
+        Applier {
             github,
+            registry,
             owner,
             report: &mut self.report,
             file: self.file.as_ref(),
             concurrency: self.inputs.pace.concurrency,
+            max_wait: self.inputs.pace.max_wait.unsigned_abs(),
             clock: Rc::clone(&self.clock),
             stop: self.stop.clone(),
             log: Rc::clone(&self.log),
             pulse: Pulse::default(),
-        };
-        let cut_short = applier.carry_out(read_at).await;
-        if cut_short == Some(CutShort::Limit) {
-            self.warn_of_limit("");
         }
-        cut_short
     }
 
-    async fn verify(&mut self, github: &GitHub, owner: &Owner) {
-        let mut warnings = Vec::new();
-        for package in &self.report.packages {
+    /// Looks at every package again in which something was changed, and brings back what is needed
+    /// after all.
+    async fn verify(&mut self, github: &GitHub, registry: &Registry, owner: &Owner, known: &mut [Known]) {
+        for (index, known) in known.iter_mut().enumerate() {
+            let package = &self.report.packages[index];
             let touched = |outcome| matches!(outcome, Some(Outcome::Done | Outcome::Unknown));
-            if !package.versions.iter().any(|version| touched(version.outcome)) {
+            if package.decision.is_some() || !package.versions.iter().any(|version| touched(version.outcome)) {
                 continue;
             }
-            match verify::missing(github, owner, package).await {
-                Ok(missing) => warnings.extend(missing),
-                Err(failure) => warnings.push(format!(
-                    "{} {}: could not be looked at again after the deletion: {}",
-                    package.package_type,
-                    package.name,
-                    failure.explained()
-                )),
+            match verify::look(github, registry, owner, package, &mut known.manifests).await {
+                Ok(Findings { warnings, broken, needed_again }) => {
+                    let (brought_back, lost) =
+                        self.applier(github, registry, owner).bring_back(index, &needed_again).await;
+                    warnings.into_iter().chain(brought_back).for_each(|warning| self.warn(warning));
+                    broken.into_iter().chain(lost).for_each(|error| self.fail(error));
+                }
+                Err(why) => {
+                    let title = format!("{} {}", package.package_type, package.name);
+                    self.warn(format!("{title}: could not be looked at again after the deletion: {why}"));
+                }
             }
-        }
-        for warning in warnings {
-            self.warn(warning);
         }
     }
 

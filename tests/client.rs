@@ -9,7 +9,8 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tidy_packages::{
     clock::SystemClock,
-    github::{GitHub as Client, State, failure::FailureKind},
+    failure::FailureKind,
+    github::{GitHub as Client, State},
     inputs::Pace,
     model::{Owner, OwnerKind, Package, PackageType},
     stop,

@@ -36,12 +36,22 @@ pub(super) enum Ends {
 }
 
 impl Change {
+    /// Done, and nothing to tell.
+    pub(super) fn done() -> Self {
+        Self::settled(Outcome::Done, None)
+    }
+
+    /// Failed for this reason.
+    pub(super) fn failed_with(why: String) -> Self {
+        Self::settled(Outcome::Failed, Some(why))
+    }
+
     fn settled(outcome: Outcome, error: Option<String>) -> Self {
         Self { outcome, error, ends: Ends::Nothing }
     }
 
     fn failed(failure: &Failure) -> Self {
-        Self::settled(Outcome::Failed, Some(failure.explained()))
+        Self::failed_with(failure.explained())
     }
 
     fn no_right(what: &str, why: String) -> Self {
@@ -63,7 +73,7 @@ impl Change {
 /// Deletes a version; nothing is sent later than `until`.
 pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id: u64, until: Duration) -> Change {
     let Err(failure) = github.delete_version(owner, package, id, until).await else {
-        return Change::settled(Outcome::Done, None);
+        return Change::done();
     };
     match failure.kind {
         FailureKind::Limit(_) => Change::not_decided(&failure, Ends::Limit),
@@ -75,7 +85,7 @@ pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id
         }
         FailureKind::Status(401 | 403) => Change::no_right("delete", failure.explained()),
         FailureKind::Status(404) => match look_up(github, owner, package, id, &failure).await {
-            Presence::Gone if failure.perhaps_done => Change::settled(Outcome::Done, None),
+            Presence::Gone if failure.perhaps_done => Change::done(),
             Presence::Gone => Change::settled(Outcome::Gone, None),
             Presence::There => {
                 Change::no_right("delete", format!("the version is still there. {}", failure.explained()))
@@ -84,7 +94,7 @@ pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id
             Presence::Unclear(why) => unclear(&failure, &why),
         },
         _ if failure.perhaps_done => match look_up(github, owner, package, id, &failure).await {
-            Presence::Gone => Change::settled(Outcome::Done, None),
+            Presence::Gone => Change::done(),
             Presence::There => Change::failed(&failure),
             Presence::Hidden => {
                 Change::settled(Outcome::Unknown, Some(format!("perhaps done: {}", failure.explained())))
@@ -95,10 +105,30 @@ pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id
     }
 }
 
+/// Deletes a package with all its versions.
+pub(super) async fn delete_package(github: &GitHub, owner: &Owner, package: &Package) -> Change {
+    let Err(failure) = github.delete_package(owner, package).await else { return Change::done() };
+    match failure.kind {
+        FailureKind::Limit(_) => Change::not_decided(&failure, Ends::Limit),
+        FailureKind::Stopped => Change::not_decided(&failure, Ends::Stopped),
+        FailureKind::Status(400) if is_refused_for_good(&failure) => {
+            Change::settled(Outcome::Retained, Some(failure.to_string()))
+        }
+        FailureKind::Status(404) if failure.perhaps_done => Change::done(),
+        FailureKind::Status(401 | 403 | 404) => Change::no_right("delete", failure.explained()),
+        _ if failure.perhaps_done => match github.package(owner, package.package_type, &package.name).await {
+            Ok(_) => Change::failed(&failure),
+            Err(look_up) if look_up.status() == Some(404) => Change::done(),
+            Err(look_up) => unclear(&failure, &look_up),
+        },
+        _ => Change::failed(&failure),
+    }
+}
+
 /// Restores a version.
 pub(super) async fn restore(github: &GitHub, owner: &Owner, package: &Package, id: u64) -> Change {
     let Err(failure) = github.restore_version(owner, package, id).await else {
-        return Change::settled(Outcome::Done, None);
+        return Change::done();
     };
     match failure.kind {
         FailureKind::Limit(_) => Change::not_decided(&failure, Ends::Limit),
@@ -106,7 +136,7 @@ pub(super) async fn restore(github: &GitHub, owner: &Owner, package: &Package, i
         FailureKind::Status(401 | 403) => Change::no_right("restore", failure.explained()),
         _ => match look_up(github, owner, package, id, &failure).await {
             // it is there: an earlier attempt, or somebody else, brought it back
-            Presence::There => Change::settled(Outcome::Done, None),
+            Presence::There => Change::done(),
             Presence::Hidden => Change::no_right("restore", failure.explained()),
             Presence::Unclear(why) if failure.perhaps_done => unclear(&failure, &why),
             Presence::Gone | Presence::Unclear(_) if failure.status().is_some_and(|status| status < 500) => {

@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::Notify;
 
-use super::pace::{Admission, Cost, Pacer, Quota};
+use super::pace::{Admission, Cost, Pacer, Quota, Room};
 use crate::{
     clock::Clock,
     failure::{Failure, FailureKind},
@@ -364,6 +364,11 @@ impl Http {
     /// What `x-oauth-scopes` told: only a personal access token (classic) has it.
     pub(super) fn scopes(&self) -> Option<String> {
         self.scopes.borrow().clone()
+    }
+
+    /// What may still be spent of the primary limit, where GitHub told.
+    pub(super) fn room(&self) -> Option<Room> {
+        self.pacer.borrow().room(self.clock.elapsed())
     }
 
     /// Requests left of the primary limit, where GitHub told.

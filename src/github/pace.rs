@@ -43,6 +43,15 @@ pub(super) struct Quota {
     pub(super) resets_at: Duration,
 }
 
+/// What may still be spent of the primary limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Requests, without the reserve for others.
+    pub requests: u64,
+    /// How long until there are more.
+    pub resets_in: Duration,
+}
+
 /// May this request go?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Admission {
@@ -172,6 +181,13 @@ impl Pacer {
     /// Takes in a change that GitHub accepted.
     pub(super) fn succeeded(&mut self) {
         self.gap = self.gap.map(|gap| gap.mul_f32(0.95)).filter(|gap| *gap > SHORTEST_GAP);
+    }
+
+    /// What may still be spent of the primary limit, where GitHub told.
+    pub(super) fn room(&self, now: Duration) -> Option<Room> {
+        let quota = self.quota.filter(|quota| now < quota.resets_at)?;
+        let requests = quota.remaining.saturating_sub(reserve(quota.limit, self.reserve_percent));
+        Some(Room { requests, resets_in: quota.resets_at - now })
     }
 
     /// Requests left of the primary limit, where GitHub told.

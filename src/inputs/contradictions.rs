@@ -1,9 +1,9 @@
 //! Inputs that are fine by themselves and make no sense together, and what this version cannot do.
 
 use super::{
-    PackageSelection, Rules, TagStatus,
+    PackageSelection, PartialMatch, Rules, TagStatus,
     raw::RawInputs,
-    read::{Complaints, PartialMatch, Target, Wider},
+    read::{Complaints, Target, Wider},
 };
 use crate::{model::PackageType, report::Mode};
 
@@ -143,12 +143,10 @@ fn not_available_yet(raw: &RawInputs, mode: Mode, wider: &Wider, complaints: &mu
     let asked_for = [
         ("mode", "mode: report", mode == Mode::Report),
         ("target", "target: packages", wider.target == Target::Packages),
-        ("partial-match", "partial-match: untag", wider.partial_match == Some(PartialMatch::Untag)),
         ("from-report", "it", raw.from_report.is_some()),
         ("time-limit", "it", wider.time_limit.is_some()),
     ];
-    let sweeps = wider.also.iter().map(|name| (*name, "it", true));
-    for (input, what, asked) in asked_for.into_iter().chain(sweeps) {
+    for (input, what, asked) in asked_for {
         if asked {
             complaints.add(input, format!("{what} is not available yet in this version"));
         }

@@ -8,8 +8,8 @@ use reqwest::Url;
 use secrecy::SecretString;
 
 use super::{
-    Complaint, Context, Environment, Guards, IfMissing, Inputs, Pace, PackageSelection, Rules, TagPattern, TagStatus,
-    VersionReference, contradictions, duration,
+    Complaint, Context, Environment, Guards, IfMissing, Inputs, Pace, PackageSelection, PartialMatch, Rules, Sweeps,
+    TagPattern, TagStatus, VersionReference, contradictions, duration,
     raw::{self, ALL, RawInputs},
     tag_pattern::{compile, impossible_in_a_tag},
     value,
@@ -42,13 +42,6 @@ impl Complaints {
 pub(super) enum Target {
     Versions,
     Packages,
-}
-
-/// What is done with a version of which only some tags match.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PartialMatch {
-    Keep,
-    Untag,
 }
 
 /// The inputs whose meaning other inputs depend on, and those that later versions bring to life.
@@ -99,7 +92,7 @@ fn meaning(
     let if_missing_words = [("fail", IfMissing::Fail), ("ignore", IfMissing::Ignore)];
     let if_missing =
         complaints.read("if-missing", raw.if_missing.as_deref(), |text| value::word(text, &if_missing_words));
-    let rules = rules(raw, mode, package_type, complaints);
+    let rules = rules(raw, mode, package_type, &wider, complaints);
     let guards = Guards {
         max_deletions: complaints
             .read("max-deletions", raw.max_deletions.as_deref(), |text| value::number(text, 0, u64::MAX)),
@@ -280,7 +273,8 @@ fn wider(raw: &RawInputs, complaints: &mut Complaints) -> Wider {
     }
 }
 
-fn rules(raw: &RawInputs, mode: Mode, package_type: PackageType, complaints: &mut Complaints) -> Rules {
+fn rules(raw: &RawInputs, mode: Mode, package_type: PackageType, wider: &Wider, complaints: &mut Complaints) -> Rules {
+    let is_on = |name| wider.also.contains(&name);
     let is_container = package_type == PackageType::Container;
     let tags = raw.tags.as_deref().map(|text| patterns("tags", value::lines(text), is_container, complaints));
     let excluded: Option<Vec<&str>> = raw.exclude_tags.as_deref().map(|text| value::lines(text).collect());
@@ -328,6 +322,13 @@ fn rules(raw: &RawInputs, mode: Mode, package_type: PackageType, complaints: &mu
             .read("untagged-grace", raw.untagged_grace.as_deref(), duration::parse)
             .unwrap_or(SignedDuration::from_hours(24)),
         deleted_within: complaints.read("deleted-within", raw.deleted_within.as_deref(), duration::parse),
+        partial_match: wider.partial_match.unwrap_or(PartialMatch::Keep),
+        sweeps: Sweeps {
+            ghosts: is_on("delete-ghost-images"),
+            partials: is_on("delete-partial-images"),
+            orphans: is_on("delete-orphaned-images"),
+        },
+        delete_empty_package: is_on("delete-empty-package"),
         limit: complaints.read("limit", raw.limit.as_deref(), count),
     }
 }

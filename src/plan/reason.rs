@@ -62,6 +62,34 @@ pub enum Reason {
     AgeUnknown,
     /// It hangs on a fallback tag, and goes or stays with the version of this digest.
     RefersTo(String),
+    /// It goes because the image of this name goes.
+    PartOf(String),
+    /// What stays under this name needs it.
+    NeededBy(String),
+    /// Only these of its tags match `tags`, and these stay.
+    TagsGo {
+        /// The tags to take off.
+        going: Vec<String>,
+        /// The tags that stay.
+        staying: Vec<String>,
+    },
+    /// It is an index, and none of so many children is there.
+    Ghost(usize),
+    /// It is an index, and some of its children are not there.
+    Partial {
+        /// Children that are not there.
+        missing: usize,
+        /// All children.
+        of: usize,
+    },
+    /// What it refers to is gone.
+    Orphaned(Vec<String>),
+    /// The rules pick it, and the package is left alone as a whole.
+    Held,
+    /// Only litter is asked for, and it is none.
+    NotSwept,
+    /// It is listed, and the registry says that there is no such manifest.
+    Dangling,
     /// `limit` leaves it for the next run.
     Limit(usize),
     /// It is the newest tagged image of a package in which no other would be left.
@@ -100,6 +128,21 @@ impl fmt::Display for Reason {
             Self::TagsUnknown => write!(formatter, "GitHub does not say what tags it has"),
             Self::AgeUnknown => write!(formatter, "GitHub does not say, readably, how old it is"),
             Self::RefersTo(digest) => write!(formatter, "referrer of {digest}"),
+            Self::PartOf(image) => write!(formatter, "part of {image}"),
+            Self::NeededBy(needer) => write!(formatter, "needed by {needer}"),
+            Self::TagsGo { going, staying } => {
+                write!(formatter, "only {} matches tags and goes, {} stays", going.join(", "), staying.join(", "))
+            }
+            Self::Ghost(of) => write!(formatter, "all {of} images it lists are gone (delete-ghost-images)"),
+            Self::Partial { missing, of } => {
+                write!(formatter, "{missing} of {of} images it lists are gone (delete-partial-images)")
+            }
+            Self::Orphaned(subjects) => {
+                write!(formatter, "{} is gone, to which it refers (delete-orphaned-images)", subjects.join(", "))
+            }
+            Self::Held => write!(formatter, "nothing of the package goes: see its error"),
+            Self::NotSwept => write!(formatter, "not of the kind that is asked for"),
+            Self::Dangling => write!(formatter, "listed, but the registry knows no such manifest"),
             Self::Limit(limit) => write!(formatter, "left for the next run (limit {limit})"),
             Self::LastTaggedImage => write!(formatter, "last tagged image"),
             Self::LastVersion => write!(formatter, "last version of the package"),

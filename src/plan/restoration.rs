@@ -3,16 +3,11 @@
 use jiff::Timestamp;
 
 use super::{
-    Hold, Listing, PackagePlan, Plan, Verdict,
-    deletion::{all_match, excluded, is, names},
-    newest_first,
+    Hold, Listing, PackagePlan, Plan, Verdict, newest_first,
+    pick::{all_match, excluded, is, names},
     reason::Reason,
 };
-use crate::{
-    inputs::Rules,
-    model::Version,
-    report::{Decision, Role},
-};
+use crate::{inputs::Rules, manifest::Manifests, model::Version, report::Decision};
 
 /// Plans a restoration.
 ///
@@ -26,7 +21,7 @@ pub fn restoration(listings: Vec<(Listing, Vec<Version>)>, rules: &Rules, now: T
 }
 
 fn of_package(listing: Listing, still_active: Vec<Version>, rules: &Rules, now: Timestamp) -> PackagePlan {
-    let Listing { package, active, mut versions } = listing;
+    let Listing { package, active, mut versions, .. } = listing;
     versions.sort_by(newest_first);
     let absent: Vec<_> = rules
         .version_ids
@@ -48,16 +43,12 @@ fn of_package(listing: Listing, still_active: Vec<Version>, rules: &Rules, now: 
             Ok(reason) if hold.is_none() => (Decision::Restore, reason),
             Ok(reason) | Err(reason) => (Decision::Keep, reason),
         };
-        Verdict { version, role: Role::Root, decision, reason }
+        Verdict::alone(version, decision, reason)
     });
     let mut verdicts: Vec<_> = deleted.collect();
-    verdicts.extend(still_active.into_iter().map(|version| Verdict {
-        version,
-        role: Role::Root,
-        decision: Decision::Keep,
-        reason: Reason::NotDeleted,
-    }));
-    PackagePlan { package, active, verdicts, hold }
+    let active_ones = still_active.into_iter();
+    verdicts.extend(active_ones.map(|version| Verdict::alone(version, Decision::Keep, Reason::NotDeleted)));
+    PackagePlan { package, active, verdicts, hold, goes_whole: false, manifests: Manifests::default() }
 }
 
 fn comes_back(version: &Version, rules: &Rules, now: Timestamp) -> Result<Reason, Reason> {

@@ -1,9 +1,10 @@
 //! Near misses: patterns that do something else than they seem to.
 
-use super::PackagePlan;
+use super::{PackagePlan, Verdict, name_of, reason::Reason};
 use crate::{
     inputs::{Rules, TagPattern},
     model::Version,
+    report::Decision,
 };
 
 /// The most tags that one warning names.
@@ -13,8 +14,7 @@ const MOST_NAMED: usize = 5;
 pub(super) fn of(packages: &[PackagePlan], rules: &Rules) -> Vec<String> {
     let all = || packages.iter().flat_map(|package| &package.verdicts);
     let tags: Vec<&str> = all().flat_map(|verdict| tags_of(&verdict.version)).collect();
-    let going: Vec<&str> =
-        all().filter(|verdict| verdict.decision.is_selected()).flat_map(|verdict| tags_of(&verdict.version)).collect();
+    let going: Vec<&str> = all().flat_map(tags_that_go).collect();
     let mut warnings = Vec::new();
     for pattern in rules.tags.iter().flatten() {
         if !tags.iter().any(|tag| pattern.matches(tag)) {
@@ -45,7 +45,33 @@ pub(super) fn of(packages: &[PackagePlan], rules: &Rules) -> Vec<String> {
     if going.contains(&"latest") {
         warnings.push("a version tagged latest goes: exclude-tags was set, and does not protect it".to_owned());
     }
+    warnings.extend(packages.iter().filter_map(dangling));
     warnings
+}
+
+/// What is listed and cannot be pulled by anyone: it stays, and somebody should know.
+fn dangling(package: &PackagePlan) -> Option<String> {
+    let dangling: Vec<_> = package.verdicts.iter().filter(|verdict| verdict.reason == Reason::Dangling).collect();
+    let first = dangling.first()?;
+    Some(format!(
+        "{} {}: the registry knows no manifest for {} {}, {} (id {}) among them, although GitHub lists them. They stay; \
+         they can be deleted in the settings of the package",
+        package.package.package_type,
+        package.package.name,
+        dangling.len(),
+        if dangling.len() == 1 { "version" } else { "versions" },
+        name_of(&first.version),
+        first.version.id
+    ))
+}
+
+/// The tags that nobody will find any more.
+fn tags_that_go(verdict: &Verdict) -> Box<dyn Iterator<Item = &str> + '_> {
+    match verdict.decision {
+        Decision::Untag => Box::new(verdict.untag.iter().map(String::as_str)),
+        decision if decision.is_selected() => Box::new(tags_of(&verdict.version)),
+        _ => Box::new(std::iter::empty()),
+    }
 }
 
 /// The tags in which a pattern occurs without matching them in full, as a list for people.

@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 
 use super::{Request, state::GitHub};
 
-/// The messages seen in public, by their names there (`tests/data/github/observed/rest-errors.json`).
-const OBSERVED: &str = include_str!("../data/github/observed/rest-errors.json");
+/// The answers seen in public, by their names there.
+const OBSERVED: [&str; 2] = [
+    include_str!("../data/github/observed/rest-errors.json"),
+    include_str!("../data/github/observed/registry-responses.json"),
+];
 
 /// An answer before it goes over the wire.
 #[derive(Clone, Debug)]
@@ -41,7 +44,8 @@ impl Answer {
 
     /// An error to the letter, as somebody saw it.
     pub fn observed(id: &str) -> Self {
-        let all: Vec<Value> = serde_json::from_str(OBSERVED).expect("the observed answers");
+        let all =
+            OBSERVED.iter().flat_map(|text| serde_json::from_str::<Vec<Value>>(text).expect("the observed answers"));
         let found = all.into_iter().find(|seen| seen["id"] == id).unwrap_or_else(|| panic!("nobody saw {id}"));
         Self::json(u16::try_from(found["status"].as_u64().expect("a status")).expect("a status"), &found["body"])
     }
@@ -61,9 +65,11 @@ impl Answer {
         let mut builder = Response::builder()
             .status(self.status)
             .header("date", github.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
-            .header("content-type", "application/json; charset=utf-8")
             .header("x-github-media-type", "github.v3; format=json")
             .header("x-github-request-id", format!("C0FE:2A{:04X}:1B:3C", github.answered));
+        if !self.headers.iter().any(|(name, _)| name == "content-type") {
+            builder = builder.header("content-type", "application/json; charset=utf-8");
+        }
         for (name, value) in github.limits_of(request).into_iter().chain(self.headers.iter().cloned()) {
             builder = builder.header(name, value);
         }

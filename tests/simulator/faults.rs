@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{body::Body, http::Response};
 
-use super::{Request, answers::Answer, packages_api, state::GitHub};
+use super::{Request, answers::Answer, packages_api, registry, state::GitHub};
 
 /// What happens instead of, or around, GitHub's answer.
 #[derive(Clone)]
@@ -65,28 +65,36 @@ impl Fault {
     }
 }
 
+/// What GitHub does, without any fault: the API or the registry.
+fn served(github: &mut GitHub, request: &Request) -> Answer {
+    match registry::answer(github, request) {
+        Some(answer) => answer,
+        None => packages_api::answer(github, request),
+    }
+}
+
 /// The answer to a request, or `None` where none ever comes.
 pub(super) fn answer(github: &mut GitHub, request: &Request) -> Option<Response<Body>> {
     let struck = github.faults.iter_mut().find_map(|fault| fault.strikes(request).then(|| fault.effect.clone()));
     let answer = match struck {
-        None => packages_api::answer(github, request),
+        None => served(github, request),
         Some(Effect::Answer(answer)) => answer,
         Some(Effect::AfterDoing(answer)) => {
-            packages_api::answer(github, request);
+            served(github, request);
             answer
         }
         Some(Effect::Hang) => return None,
         Some(Effect::HangAfterDoing) => {
-            packages_api::answer(github, request);
+            served(github, request);
             return None;
         }
         Some(Effect::CutOff) => {
-            let whole = packages_api::answer(github, request);
+            let whole = served(github, request);
             return Some(whole.cut_off(github, request));
         }
         Some(Effect::Meanwhile(change)) => {
             change(github);
-            packages_api::answer(github, request)
+            served(github, request)
         }
     };
     Some(answer.into_response(github, request))

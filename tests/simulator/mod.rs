@@ -21,13 +21,16 @@ use tokio::sync::oneshot;
 
 mod answers;
 mod faults;
+mod images;
 mod packages_api;
 mod paging;
+mod registry;
 mod state;
 
 pub use answers::Answer;
 pub use faults::{Effect, Fault};
-pub use state::{GitHub, Package, Paging, Token, Version, digest_of};
+pub use images::{Manifest, digest_of, images};
+pub use state::{GitHub, Package, Paging, Token, Version};
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -37,6 +40,7 @@ pub struct Request {
     pub path: String,
     pub query: String,
     pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -118,6 +122,17 @@ impl Simulator {
         self.world.requests.lock().expect("the requests").clone()
     }
 
+    /// How often each manifest was given out, by digest.
+    pub fn pulls(&self) -> std::collections::BTreeMap<String, u32> {
+        self.github().pulls.clone()
+    }
+
+    /// The base of the container registry.
+    pub fn registry_url(&self) -> String {
+        let (scheme, rest) = self.url.split_once("://").expect("an address");
+        format!("{scheme}://{}", rest.split('/').next().expect("a host"))
+    }
+
     /// Every request that is no GET, as `METHOD /path`.
     pub fn changes(&self) -> Vec<String> {
         self.requests().iter().filter(|request| request.is_change()).map(Request::line).collect()
@@ -134,14 +149,16 @@ impl Drop for Simulator {
 }
 
 async fn answer(State(world): State<World>, request: HttpRequest) -> Response<Body> {
-    let headers = request.headers().iter();
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers.iter();
     let headers =
         headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let request = Request {
-        method: request.method().to_string(),
-        path: request.uri().path().to_owned(),
-        query: request.uri().query().unwrap_or_default().to_owned(),
+        method: parts.method.to_string(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: headers.collect(),
+        body: axum::body::to_bytes(body, 32 * 1024 * 1024).await.expect("a body").to_vec(),
     };
     world.requests.lock().expect("the requests").push(request.clone());
     let response = {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Fault, Request};
+use super::{Fault, Manifest, Request};
 
 /// The largest number that does not fit into 32 bits, and so the ids that packages reach next.
 const FIRST_ID: u64 = u32::MAX as u64 + 1;
@@ -27,6 +27,12 @@ pub struct GitHub {
     pub points_per_minute: Option<u32>,
     /// Packages in conflict with the Docker migration.
     pub conflicts: Vec<Value>,
+    /// How often each manifest was given out, by digest.
+    pub pulls: BTreeMap<String, u32>,
+    /// Where the registry sends for a token; its own server if unset.
+    pub realm: Option<String>,
+    /// Tokens of the registry, and what they open.
+    pub(super) registry_tokens: BTreeMap<String, String>,
     pub(super) answered: u64,
     spent: Vec<(Timestamp, u32)>,
     clock: Now,
@@ -133,6 +139,8 @@ pub struct Version {
     pub updated_at: String,
     pub deleted_at: Option<Timestamp>,
     pub downloads: u64,
+    /// What the registry gives out, of an image.
+    pub manifest: Option<Manifest>,
     /// Fields that are merged over what GitHub would say; `null` takes a field away.
     pub patch: Value,
 }
@@ -147,13 +155,9 @@ impl Version {
             updated_at: String::new(),
             deleted_at: None,
             downloads: 0,
+            manifest: None,
             patch: Value::Null,
         }
-    }
-
-    /// An image: its digest is made of the label, so that tests can tell images apart.
-    pub fn image(label: &str, tags: &[&str]) -> Self {
-        Self::new(&digest_of(label)).tags(tags)
     }
 
     /// A version object as the API gave it.
@@ -202,19 +206,6 @@ impl Version {
     }
 }
 
-/// A digest made of a label: the same each time, and of the right form.
-pub fn digest_of(label: &str) -> String {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    let mut hex = String::new();
-    for round in 0_u8..4 {
-        for byte in label.bytes().chain([round]) {
-            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-        hex.push_str(&format!("{hash:016x}"));
-    }
-    format!("sha256:{hex}")
-}
-
 impl GitHub {
     /// Nobody and nothing, in real time.
     #[expect(clippy::disallowed_methods, reason = "the real binary lives in real time")]
@@ -229,6 +220,9 @@ impl GitHub {
             paging: Paging::AsGitHub,
             points_per_minute: None,
             conflicts: Vec::new(),
+            pulls: BTreeMap::new(),
+            realm: None,
+            registry_tokens: BTreeMap::new(),
             answered: 0,
             spent: Vec::new(),
             clock: Arc::new(Timestamp::now),
@@ -298,7 +292,7 @@ impl GitHub {
         version
     }
 
-    fn new_id(&mut self) -> u64 {
+    pub(super) fn new_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
     }
@@ -322,6 +316,15 @@ impl GitHub {
 
     pub fn package_mut(&mut self, name: &str) -> &mut Package {
         self.packages.iter_mut().find(|package| package.name == name).expect("a package of that name")
+    }
+
+    /// What a person who pulls would find broken: indexes of which a part is not there, by their
+    /// first tags or their digests.
+    pub fn broken_images(&self) -> Vec<String> {
+        let packages = self.packages.iter().filter(|package| package.deleted_at.is_none());
+        let mut broken: Vec<_> = packages.flat_map(broken_in).collect();
+        broken.sort();
+        broken
     }
 
     pub(super) fn account_named(&self, login: &str) -> Option<&Account> {
@@ -365,6 +368,13 @@ impl GitHub {
         self.spent.push((now, points));
         None
     }
+}
+
+fn broken_in(package: &Package) -> impl Iterator<Item = String> {
+    let is_there = |digest: &String| package.versions.iter().any(|version| version.name == *digest);
+    let lacks = move |version: &&Version| version.listed().iter().any(|digest| !is_there(digest));
+    let broken = package.versions.iter().filter(lacks);
+    broken.map(|version| version.tags.first().unwrap_or(&version.name).clone())
 }
 
 /// The token of a request.

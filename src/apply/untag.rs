@@ -1,0 +1,129 @@
+//! Takes tags off a version that stays.
+//!
+//! GitHub has no call for it: deleting a version takes all its tags. So an emptied copy of the
+//! manifest is pushed under the tag, which leaves the version it was on, and then that copy is
+//! deleted: by its own id, found by its digest, and only once the API shows it with just these
+//! tags and the version without them. A listing may lag behind; one that still shows the tag on
+//! the version proves nothing.
+
+use std::{rc::Rc, time::Duration};
+
+use super::change::{self, Change, Ends};
+use crate::{
+    clock::Clock,
+    failure::{Failure, FailureKind},
+    github::{GitHub, State},
+    manifest::{Manifest, digest_of},
+    model::{Owner, Package, Version},
+    registry::{Registry, repository},
+    report::Outcome,
+};
+
+/// The waits between looks at the listing, in seconds: half a minute in all, as for any fault.
+const LOOKS: [u64; 6] = [0, 1, 2, 4, 8, 16];
+
+/// What taking tags off needs.
+pub(super) struct Untagger<'a> {
+    pub(super) github: &'a GitHub,
+    pub(super) registry: &'a Registry,
+    pub(super) owner: &'a Owner,
+    pub(super) package: &'a Package,
+    pub(super) clock: Rc<dyn Clock>,
+    /// How long after a listing something may be deleted.
+    pub(super) fresh_for: Duration,
+}
+
+impl Untagger<'_> {
+    /// Takes these tags off a version; `mark` is different in each run.
+    pub(super) async fn untag(&self, id: u64, manifest: &Manifest, tags: &[String], mark: &str) -> Change {
+        let (media_type, bytes) = manifest.emptied(mark);
+        let digest = digest_of(&bytes);
+        let repository = repository(self.owner, self.package);
+        let mut moved = Vec::new();
+        let mut refused = None;
+        for tag in tags {
+            match self.registry.push(&repository, tag, media_type, bytes.clone()).await {
+                Ok(()) => moved.push(tag.clone()),
+                Err(failure) => {
+                    refused = Some(failure);
+                    break;
+                }
+            }
+        }
+        // a push without an answer may have moved its tag: then the copy has to go all the same
+        let perhaps = refused.as_ref().is_some_and(|failure| failure.perhaps_done);
+        if moved.is_empty() && !perhaps {
+            return refused.map_or_else(|| Change::done(), |failure| not_pushed(&failure));
+        }
+        let change = self.delete_copy(id, &digest, &moved, tags).await;
+        match (refused, change.outcome) {
+            (Some(failure), Outcome::Done) => Change::failed_with(format!(
+                "only {} could be taken off: {}",
+                moved.join(", "),
+                not_pushed(&failure).error.unwrap_or_default()
+            )),
+            _ => change,
+        }
+    }
+
+    /// Deletes the copy once the API shows that it has the tags and the version has them no more.
+    async fn delete_copy(&self, id: u64, digest: &str, moved: &[String], tags: &[String]) -> Change {
+        let mut seen = format!("it does not list the copy {digest}");
+        for wait in LOOKS {
+            self.clock.sleep(Duration::from_secs(wait)).await;
+            let listed_at = self.clock.elapsed();
+            let versions = match self.github.versions(self.owner, self.package, State::Active).await {
+                Ok(versions) => versions,
+                Err(failure) => return left_over(digest, moved, &failure.explained()),
+            };
+            let Some(copy) = versions.iter().find(|version| version.name == digest) else { continue };
+            let original = versions.iter().find(|version| version.id == id);
+            if has_just(copy, moved, tags) && original.is_none_or(|original| has_none(original, moved)) {
+                let until = listed_at + self.fresh_for;
+                let change = change::delete(self.github, self.owner, self.package, copy.id, until).await;
+                return match change.outcome {
+                    Outcome::Done | Outcome::Gone => Change::done(),
+                    _ => left_over(digest, moved, change.error.as_deref().unwrap_or("it was not answered in time")),
+                };
+            }
+            seen = "it does not show the tags as moved".to_owned();
+        }
+        left_over(digest, moved, &seen)
+    }
+}
+
+/// Whether the copy has all the tags that were moved, and none but those that were to be.
+fn has_just(copy: &Version, moved: &[String], tags: &[String]) -> bool {
+    let Some(shown) = &copy.tags else { return false };
+    moved.iter().all(|tag| shown.contains(tag)) && shown.iter().all(|tag| tags.contains(tag))
+}
+
+fn has_none(version: &Version, moved: &[String]) -> bool {
+    version.tags.as_ref().is_some_and(|shown| !moved.iter().any(|tag| shown.contains(tag)))
+}
+
+fn left_over(digest: &str, moved: &[String], why: &str) -> Change {
+    Change::failed_with(format!(
+        "{} now {} on the empty manifest {digest}, which could not be deleted: {why}. The version keeps its other \
+         tags; the next run with the same inputs deletes the empty one once it is old enough for them",
+        moved.join(", "),
+        if moved.len() == 1 { "is" } else { "are" }
+    ))
+}
+
+fn not_pushed(failure: &Failure) -> Change {
+    let advice = match failure.kind {
+        FailureKind::Status(401 | 403) => {
+            "Taking a tag off needs the right to write the package: `permissions: packages: write` and access under \
+             \"Manage Actions access\" for GITHUB_TOKEN, the scope write:packages for a personal access token (classic)"
+        }
+        _ => "The tag stays where it is; run the job again later",
+    };
+    let why = format!("{failure}. {advice}");
+    match failure.kind {
+        FailureKind::Limit(_) => Change { ends: Ends::Limit, ..Change::failed_with(why) },
+        FailureKind::Stopped => Change { outcome: Outcome::Planned, error: None, ends: Ends::Stopped },
+        FailureKind::Status(401 | 403) => Change { ends: Ends::Package(why.clone()), ..Change::failed_with(why) },
+        _ => Change::failed_with(why),
+    }
+}

@@ -1,0 +1,200 @@
+//! The image graph: the versions of a container package joined by what their manifests say.
+//!
+//! An index has children, at any depth; a referrer has a subject, by its manifest's `subject` or
+//! by a fallback tag (OCI distribution specification, "Referrers Tag Schema"). What stays needs its
+//! children and its referrers, and so on.
+//!
+//! Versions are told apart by their place in the list that the graph was made of. A graph has
+//! cycles if somebody makes them out of fallback tags, so every walk remembers where it was.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::{
+    manifest::{Manifest, Manifests},
+    model::{Version, subject_of_fallback_tag},
+    report::Role,
+};
+
+/// The versions of one package and how they hang together.
+#[derive(Clone, Debug, Default)]
+pub struct ImageGraph {
+    nodes: Vec<Node>,
+    holds_images: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Node {
+    is_index: bool,
+    is_dangling: bool,
+    /// What it lists that is there.
+    children: Vec<usize>,
+    /// What lists it.
+    parents: Vec<usize>,
+    /// What it refers to that is there.
+    subjects: Vec<usize>,
+    /// What refers to it.
+    referrers: Vec<usize>,
+    /// Digests it lists that are not there.
+    missing: Vec<String>,
+    /// Digests it refers to that are not there.
+    lost: Vec<String>,
+}
+
+impl ImageGraph {
+    /// Joins versions by their fallback tags and by those of their manifests that were read.
+    pub fn new<'a>(versions: impl Iterator<Item = &'a Version> + Clone, manifests: &Manifests) -> Self {
+        let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (place, version) in versions.clone().enumerate() {
+            places.entry(&version.name).or_default().push(place);
+        }
+        let mut nodes: Vec<Node> = places.values().flatten().map(|_| Node::default()).collect();
+        for (place, version) in versions.enumerate() {
+            let manifest = manifests.read.get(&version.name);
+            nodes[place].is_index = manifest.is_some_and(|manifest| manifest.is_index);
+            nodes[place].is_dangling = manifests.absent.contains(&version.name);
+            for digest in listed_by(manifest) {
+                match places.get(digest) {
+                    Some(children) => join(&mut nodes, place, children, |node| (&mut node.children, &mut node.parents)),
+                    None => add(&mut nodes[place].missing, digest.to_owned()),
+                }
+            }
+            for digest in subjects_of(version, manifest) {
+                match places.get(digest.as_str()) {
+                    Some(subjects) => {
+                        join(&mut nodes, place, subjects, |node| (&mut node.subjects, &mut node.referrers));
+                    }
+                    None => add(&mut nodes[place].lost, digest),
+                }
+            }
+        }
+        let is_image = |node: &Node| {
+            let refers = !node.subjects.is_empty() || !node.lost.is_empty();
+            !refers && !node.is_dangling && node.parents.is_empty()
+        };
+        Self { holds_images: nodes.iter().any(is_image), nodes }
+    }
+
+    /// Whether there is any image among the versions, and not referrers alone.
+    pub fn holds_images(&self) -> bool {
+        self.holds_images
+    }
+
+    /// Its place in an image. What refers to something is a referrer, even where a fallback index
+    /// lists it.
+    pub fn role(&self, place: usize) -> Role {
+        let node = &self.nodes[place];
+        match (node.subjects.is_empty(), node.parents.is_empty()) {
+            (true, true) => Role::Root,
+            (true, false) => Role::Child,
+            (false, _) => Role::Referrer,
+        }
+    }
+
+    /// Whether the registry says that there is no such manifest, although it is listed.
+    pub fn is_dangling(&self, place: usize) -> bool {
+        self.nodes[place].is_dangling
+    }
+
+    /// What it needs as long as it stays.
+    pub fn needs(&self, place: usize) -> impl Iterator<Item = usize> {
+        let node = &self.nodes[place];
+        node.children.iter().chain(&node.referrers).copied()
+    }
+
+    /// What needs it as long as that stays.
+    pub fn needed_by(&self, place: usize) -> impl Iterator<Item = usize> {
+        let node = &self.nodes[place];
+        node.parents.iter().chain(&node.subjects).copied()
+    }
+
+    /// What it lists that is there.
+    pub fn children(&self, place: usize) -> &[usize] {
+        &self.nodes[place].children
+    }
+
+    /// What refers to it.
+    pub fn referrers(&self, place: usize) -> &[usize] {
+        &self.nodes[place].referrers
+    }
+
+    /// Digests it lists that are not there.
+    pub fn missing(&self, place: usize) -> &[String] {
+        &self.nodes[place].missing
+    }
+
+    /// Whether it is an index that lists something, and nothing of that is there.
+    pub fn is_ghost(&self, place: usize) -> bool {
+        let node = &self.nodes[place];
+        node.is_index && node.children.is_empty() && !node.missing.is_empty()
+    }
+
+    /// Whether it is an index of which only a part is there.
+    pub fn is_partial(&self, place: usize) -> bool {
+        let node = &self.nodes[place];
+        node.is_index && !node.children.is_empty() && !node.missing.is_empty()
+    }
+
+    /// The digests it refers to, if it refers to something and nothing of that is there.
+    pub fn lost_subjects(&self, place: usize) -> &[String] {
+        let node = &self.nodes[place];
+        if node.subjects.is_empty() { &node.lost } else { &[] }
+    }
+
+    /// A graph in which nothing hangs together.
+    pub fn without_edges(size: usize) -> Self {
+        Self { nodes: vec![Node::default(); size], holds_images: true }
+    }
+
+    /// How many versions there are.
+    pub fn size(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// For every place, on whose behalf it has to stay as long as these stay: `None` for what
+    /// nothing needs. Of several, the first seed is named.
+    pub fn closure(&self, seeds: impl Iterator<Item = usize>) -> Vec<Option<usize>> {
+        let mut needed = vec![None; self.nodes.len()];
+        for seed in seeds {
+            let mut queue = VecDeque::from([seed]);
+            while let Some(place) = queue.pop_front() {
+                for part in self.needs(place).filter(|part| *part != seed) {
+                    if needed[part].is_none() {
+                        needed[part] = Some(seed);
+                        queue.push_back(part);
+                    }
+                }
+            }
+        }
+        needed
+    }
+}
+
+fn listed_by(manifest: Option<&Manifest>) -> impl Iterator<Item = &str> {
+    manifest.into_iter().flat_map(|manifest| &manifest.children).map(|child| child.digest.as_str())
+}
+
+/// The digests a version refers to: the subject of its manifest, and what its fallback tags name.
+pub fn subjects_of(version: &Version, manifest: Option<&Manifest>) -> impl Iterator<Item = String> {
+    let by_tag = version.tags.iter().flatten().filter_map(|tag| subject_of_fallback_tag(tag));
+    let by_manifest = manifest.and_then(|manifest| manifest.subject.clone());
+    by_tag.chain(by_manifest)
+}
+
+/// Joins a place to others, on both sides, each once; nothing is joined to itself.
+fn join(
+    nodes: &mut [Node],
+    place: usize,
+    others: &[usize],
+    sides: fn(&mut Node) -> (&mut Vec<usize>, &mut Vec<usize>),
+) {
+    for other in others.iter().copied().filter(|other| *other != place) {
+        add(sides(&mut nodes[place]).0, other);
+        add(sides(&mut nodes[other]).1, place);
+    }
+}
+
+fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
+    if !list.contains(&item) {
+        list.push(item);
+    }
+}

@@ -1,0 +1,301 @@
+//! One package while it is decided on: what the rules pick, what goes along with that, and what
+//! has to stay because something that stays needs it.
+//!
+//! Keeping wins: what is not picked stays, what that needs stays too, and so on until nothing more
+//! is found. Only then is anything said to go.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use super::{Hold, Listing, PackagePlan, Verdict, latest, name_of, newest_first, pick, pick::Pick, reason::Reason};
+use crate::{
+    graph::ImageGraph,
+    inputs::{Rules, VersionReference},
+    manifest::Manifests,
+    model::{Package, PackageType, Version},
+    report::{Decision, Role},
+};
+
+/// A package with what its rules say of every version, before the bounds of the whole run.
+pub(super) struct Draft {
+    package: Package,
+    active: Option<u64>,
+    /// Newest first; the graph's places are those of this list.
+    versions: Vec<Version>,
+    graph: ImageGraph,
+    manifests: Manifests,
+    picks: Vec<Result<Pick, Reason>>,
+    /// Picked, and held back by what bounds the plan as a whole.
+    withheld: BTreeMap<usize, (Decision, Reason)>,
+    /// Parts that may go with their image.
+    follows: Vec<bool>,
+    hold: Option<Hold>,
+    /// Whether the package itself goes with its last version.
+    delete_empty_package: bool,
+}
+
+/// What goes and what stays, by place.
+struct Outlook {
+    goes: Vec<bool>,
+    loses_tags: Vec<bool>,
+    /// On whose behalf it stays, of what something that stays needs.
+    needed: Vec<Option<usize>>,
+    /// Everything that goes, each after what needs it.
+    order: Vec<usize>,
+    /// The image it goes with, of the parts.
+    image: HashMap<usize, usize>,
+}
+
+impl Draft {
+    /// Decides on every version of a package, each by itself and by its rank among the others.
+    pub(super) fn new(listing: Listing, rules: &Rules, now: Timestamp) -> Self {
+        let Listing { package, active, mut versions, manifests, unreadable } = listing;
+        versions.sort_by(newest_first);
+        let is_container = package.package_type == PackageType::Container;
+        // only images have fallback tags and manifests: of others, nothing hangs together
+        let graph = match is_container {
+            true => ImageGraph::new(versions.iter(), &manifests),
+            false => ImageGraph::without_edges(versions.len()),
+        };
+        let rulings: Vec<_> = versions
+            .iter()
+            .enumerate()
+            .map(|(place, version)| pick::ruling(version, place, &graph, &manifests, is_container, rules, now))
+            .collect();
+        // the pool of keep-latest is made before anything looks at age
+        let in_pool = |place: &usize| rulings[*place].is_in_pool() && graph.role(*place) == Role::Root;
+        let pool = (0..versions.len()).filter(in_pool).map(|place| &versions[place]);
+        let spared = latest::spared(pool, rules);
+        let follows = versions.iter().enumerate();
+        let follows =
+            follows.map(|(place, version)| !graph.is_dangling(place) && pick::follows(version, rules)).collect();
+        let picks = versions.iter().zip(rulings);
+        let picks =
+            picks.map(|(version, ruling)| ruling.settle(version, spared.get(&version.id), rules, now)).collect();
+        let hold = rules.version_ids.as_deref().and_then(|wanted| absent(wanted, &versions));
+        let hold = unreadable.map(Hold::Failed).or(hold);
+        Self {
+            package,
+            active,
+            versions,
+            graph,
+            manifests,
+            picks,
+            withheld: BTreeMap::new(),
+            follows,
+            hold,
+            delete_empty_package: rules.delete_empty_package,
+        }
+    }
+
+    /// Images that go or lose tags: each counts once, with all its parts.
+    pub(super) fn images(&self) -> Vec<usize> {
+        let outlook = self.outlook();
+        let going = outlook.order.iter().copied().filter(|place| !outlook.image.contains_key(place));
+        let is_root = |place: &usize| outlook.loses_tags[*place] && self.graph.role(*place) == Role::Root;
+        going.chain((0..self.versions.len()).filter(is_root)).collect()
+    }
+
+    pub(super) fn version(&self, place: usize) -> &Version {
+        &self.versions[place]
+    }
+
+    /// Holds a picked version back for a reason that lies beyond it.
+    pub(super) fn withhold(&mut self, place: usize, decision: Decision, reason: Reason) {
+        self.withheld.insert(place, (decision, reason));
+    }
+
+    /// GitHub refuses to delete the last tagged version of a package ("You must delete the package
+    /// instead."), and an empty package would be gone for its users: the newest image stays.
+    pub(super) fn retain_last_image(&mut self) {
+        if self.goes_whole() {
+            return;
+        }
+        let goes = self.outlook().goes;
+        let is_image = |place: &usize| {
+            self.graph.role(*place) == Role::Root
+                && !self.graph.is_dangling(*place)
+                && self.versions[*place].own_tags().next().is_some()
+        };
+        let all: Vec<usize> = (0..self.versions.len()).collect();
+        let tagged: Vec<usize> = all.iter().copied().filter(is_image).collect();
+        let none_left = |of: &[usize]| !of.is_empty() && of.iter().all(|place| goes[*place]);
+        let (newest, reason) = if none_left(&tagged) {
+            (tagged.first().copied(), Reason::LastTaggedImage)
+        } else if none_left(&all) {
+            let root = all.iter().copied().find(|place| self.graph.role(*place) == Role::Root);
+            (root.or(all.first().copied()), Reason::LastVersion)
+        } else {
+            return;
+        };
+        if let Some(newest) = newest {
+            self.withhold(newest, Decision::Retain, reason);
+        }
+    }
+
+    /// Whether every version goes and the package may go with them.
+    fn goes_whole(&self) -> bool {
+        self.delete_empty_package && !self.versions.is_empty() && self.outlook().goes.iter().all(|goes| *goes)
+    }
+
+    /// Whether anything would be changed.
+    pub(super) fn changes_anything(&self) -> bool {
+        let outlook = self.outlook();
+        !outlook.order.is_empty() || outlook.loses_tags.contains(&true)
+    }
+
+    /// What goes: what is picked, with what goes along, without what anything that stays needs;
+    /// and on whose behalf that stays.
+    fn going(&self, picked: Vec<bool>) -> (Vec<bool>, Vec<Option<usize>>) {
+        let mut goes = picked;
+        let mut queue: Vec<usize> = (0..goes.len()).filter(|place| goes[*place]).collect();
+        while let Some(place) = queue.pop() {
+            for part in self.graph.needs(place) {
+                if self.follows[part] && !goes[part] {
+                    goes[part] = true;
+                    queue.push(part);
+                }
+            }
+        }
+        // roots first, since they are what a part is known by
+        let stays = (0..goes.len()).filter(|place| !goes[*place]);
+        let (roots, parts): (Vec<_>, Vec<_>) = stays.partition(|place| self.graph.role(*place) == Role::Root);
+        let needed = self.graph.closure(roots.into_iter().chain(parts));
+        for (goes, needed) in goes.iter_mut().zip(&needed) {
+            *goes &= needed.is_none();
+        }
+        (goes, needed)
+    }
+
+    fn outlook(&self) -> Outlook {
+        let picked = |also_by_some_tags: bool| -> Vec<bool> {
+            let is_picked = |pick: &Pick| also_by_some_tags || pick.untag.is_empty();
+            let is_free = |place: &usize| self.hold.is_none() && !self.withheld.contains_key(place);
+            let picks = self.picks.iter().enumerate();
+            picks.map(|(place, pick)| pick.as_ref().is_ok_and(is_picked) && is_free(&place)).collect()
+        };
+        // tags go where a version that has no others would have gone
+        let (mut goes, mut needed) = self.going(picked(true));
+        let loses_tags: Vec<_> =
+            goes.iter().enumerate().map(|(place, goes)| *goes && !self.untags(place).is_empty()).collect();
+        if loses_tags.contains(&true) {
+            (goes, needed) = self.going(picked(false));
+        }
+        let (order, image) = self.order(&goes);
+        Outlook { goes, loses_tags, needed, order, image }
+    }
+
+    /// The tags that go of a version that stays.
+    fn untags(&self, place: usize) -> &[String] {
+        self.picks[place].as_ref().map(|pick| pick.untag.as_slice()).unwrap_or_default()
+    }
+
+    /// What goes, each after everything that needs it, and the image that a part goes with.
+    fn order(&self, goes: &[bool]) -> (Vec<usize>, HashMap<usize, usize>) {
+        let needers = |place: usize| self.graph.needed_by(place).filter(|needer| goes[*needer]);
+        let going = (0..goes.len()).filter(|place| goes[*place]);
+        let mut waiting: BTreeMap<usize, usize> = going.map(|place| (place, needers(place).count())).collect();
+        let mut ready: BTreeSet<usize> =
+            waiting.iter().filter(|(_, count)| **count == 0).map(|(place, _)| *place).collect();
+        let (mut order, mut image) = (Vec::new(), HashMap::<usize, usize>::new());
+        // what runs in a circle has no first: the newest is one that every listing agrees on
+        while let Some(place) = ready.pop_first().or_else(|| waiting.keys().next().copied()) {
+            waiting.remove(&place);
+            if let Some(needer) =
+                needers(place).filter(|needer| !waiting.contains_key(needer) && *needer != place).min()
+            {
+                image.insert(place, image.get(&needer).copied().unwrap_or(needer));
+            }
+            order.push(place);
+            for part in self.graph.needs(place) {
+                if let Some(count) = waiting.get_mut(&part) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        ready.insert(part);
+                    }
+                }
+            }
+        }
+        (order, image)
+    }
+
+    /// The plan of the package as it stands.
+    pub(super) fn into_plan(self) -> PackagePlan {
+        let outlook = self.outlook();
+        let rank: HashMap<_, _> = outlook.order.iter().enumerate().map(|(rank, place)| (*place, rank)).collect();
+        let verdicts = (0..self.versions.len()).map(|place| self.verdict(place, &outlook, &rank)).collect();
+        PackagePlan {
+            goes_whole: self.goes_whole(),
+            package: self.package,
+            active: self.active,
+            verdicts,
+            hold: self.hold,
+            manifests: self.manifests,
+        }
+    }
+
+    fn verdict(&self, place: usize, outlook: &Outlook, rank: &HashMap<usize, usize>) -> Verdict {
+        let version = &self.versions[place];
+        let (decision, reason) = self.decision(place, outlook);
+        let goes_after = self.graph.needed_by(place).filter(|needer| rank.get(needer) < rank.get(&place));
+        Verdict {
+            version: version.clone(),
+            role: self.graph.role(place),
+            decision,
+            reason,
+            image: outlook.image.get(&place).copied(),
+            after: goes_after.filter(|needer| rank.contains_key(needer)).collect(),
+            untag: if decision == Decision::Untag { self.untags(place).to_vec() } else { Vec::new() },
+        }
+    }
+
+    fn decision(&self, place: usize, outlook: &Outlook) -> (Decision, Reason) {
+        let version = &self.versions[place];
+        if let Some(withheld) = self.withheld.get(&place) {
+            return withheld.clone();
+        }
+        let pick = self.picks[place].clone();
+        if outlook.loses_tags[place] {
+            return (Decision::Untag, pick.map_or_else(|reason| reason, |pick| pick.reason));
+        }
+        if outlook.goes[place] {
+            let part_of = outlook.image.get(&place).map(|image| Reason::PartOf(name_of(&self.versions[*image])));
+            return match (pick, part_of) {
+                (Ok(pick), Some(_)) if version.own_tags().next().is_some() => (Decision::Delete, pick.reason),
+                (_, Some(part_of)) => (Decision::Delete, part_of),
+                (Ok(pick), None) => (Decision::Delete, pick.reason),
+                // only what is picked or goes along can be said to go
+                (Err(reason), None) => (Decision::Keep, reason),
+            };
+        }
+        let needed = outlook.needed[place].map(|needer| Reason::NeededBy(name_of(&self.versions[needer])));
+        let reason = match (pick, needed) {
+            (Ok(_), _) if self.hold.is_some() => Reason::Held,
+            (Ok(_), Some(needed)) => needed,
+            (Ok(pick), None) => pick.reason,
+            // that it is untagged, or hangs on another, says less than who needs it
+            (Err(Reason::NotTagged | Reason::NotSwept | Reason::RefersTo(_)), Some(needed)) => needed,
+            (Err(reason), _) => reason,
+        };
+        (Decision::Keep, reason)
+    }
+}
+
+/// `version-ids` that are not there: nothing of the package goes then, since the user means
+/// something else than what is.
+fn absent(wanted: &[VersionReference], versions: &[Version]) -> Option<Hold> {
+    let absent: Vec<_> = wanted
+        .iter()
+        .filter(|reference| !versions.iter().any(|version| pick::is(reference, version)))
+        .map(ToString::to_string)
+        .collect();
+    (!absent.is_empty()).then(|| {
+        Hold::Failed(format!(
+            "version-ids: {} not among the package's {} versions; nothing was deleted. Perhaps deleted already, or an \
+             id of another package",
+            absent.join(", "),
+            versions.len()
+        ))
+    })
+}
