@@ -233,20 +233,6 @@ fn a_glob_of_containers_needs_a_token_that_may_list() {
 }
 
 #[test]
-fn a_container_is_planned_and_shown_and_not_changed_yet() {
-    let images = || vec![Version::image("a", &["pr-1"]), Version::image("b", &["v1"]).days_old(1.0)];
-    let github = || npm(Vec::new()).package("octo-org", "container", "app", images());
-    let simulator = Simulator::start(github());
-    let ended = Step::new(simulator.url()).input("tags", "pr-.*").run();
-    assert_eq!((ended.code, ended.output("status"), simulator.changes().len()), (Some(1), "refused", 0));
-    assert!(ended.log.contains("not available yet"), "{}", ended.log);
-    assert_eq!(ended.decided("delete"), ["pr-1"]);
-
-    let dry = Step::new(Simulator::start(github()).url()).inputs("tags=pr-.* dry-run=true").run();
-    assert_eq!((dry.code, dry.output("status"), dry.count("selected")), (Some(0), "complete", 1));
-}
-
-#[test]
 fn a_lost_answer_is_asked_for_again_and_counted_once() {
     let faults = [
         Fault::on("DELETE", "/versions/", Effect::AfterDoing(Answer::observed("server-error"))).times(1),

@@ -93,6 +93,29 @@ impl Version {
     }
 }
 
+/// Manifests that real tools wrote (`tests/data/images`), with their tags, the index last.
+pub fn real_images(folder: &str) -> Vec<Version> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/images").join(folder);
+    let read =
+        |path: &std::path::Path| std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let tags: BTreeMap<String, String> = serde_json::from_slice(&read(&folder.join("tags.json"))).expect("tags");
+    let mut versions = Vec::new();
+    for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
+        if entry.file_name() == "tags.json" {
+            continue;
+        }
+        let bytes = read(&entry.path());
+        let document: Value = serde_json::from_slice(&bytes).expect("a manifest");
+        let media_type = document["mediaType"].as_str().expect("a media type").to_owned();
+        let version = Version::with_manifest(Manifest { media_type, bytes });
+        let of_it: Vec<_> =
+            tags.iter().filter(|(_, digest)| **digest == version.name).map(|(tag, _)| tag.as_str()).collect();
+        versions.push(version.tags(&of_it));
+    }
+    versions.sort_by_key(|version| (!version.listed().is_empty(), version.name.clone()));
+    versions
+}
+
 /// One item of the short form.
 #[derive(Clone, Debug, Default)]
 struct Item {

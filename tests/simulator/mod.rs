@@ -29,7 +29,7 @@ mod state;
 
 pub use answers::Answer;
 pub use faults::{Effect, Fault};
-pub use images::{Manifest, digest_of, images};
+pub use images::{Manifest, digest_of, images, real_images};
 pub use state::{GitHub, Package, Paging, Token, Version};
 
 /// A request as it came.

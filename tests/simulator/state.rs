@@ -318,6 +318,24 @@ impl GitHub {
         self.packages.iter_mut().find(|package| package.name == name).expect("a package of that name")
     }
 
+    /// Deletes a version as somebody else would.
+    pub fn delete(&mut self, digest: &str) {
+        for package in &mut self.packages {
+            package.versions.retain(|version| version.name != digest);
+        }
+    }
+
+    /// Pushes a version as somebody else would, now.
+    pub fn push(&mut self, package: &str, version: Version) {
+        let (id, now) = (self.new_id(), self.now());
+        self.package_mut(package).versions.push(version.id(id).pushed_at(now));
+    }
+
+    /// Lets every token of the registry expire.
+    pub fn forget_registry_tokens(&mut self) {
+        self.registry_tokens.clear();
+    }
+
     /// What a person who pulls would find broken: indexes of which a part is not there, by their
     /// first tags or their digests.
     pub fn broken_images(&self) -> Vec<String> {
