@@ -53,7 +53,7 @@ impl Untagger<'_> {
         // a push without an answer may have moved its tag: then the copy has to go all the same
         let perhaps = refused.as_ref().is_some_and(|failure| failure.perhaps_done);
         if moved.is_empty() && !perhaps {
-            return refused.map_or_else(|| Change::done(), |failure| not_pushed(&failure));
+            return refused.map_or_else(Change::done, |failure| not_pushed(&failure));
         }
         let change = self.delete_copy(id, &digest, &moved, tags).await;
         match (refused, change.outcome) {
