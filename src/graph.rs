@@ -4,10 +4,11 @@
 //! by a fallback tag (OCI distribution specification, "Referrers Tag Schema"). What stays needs its
 //! children and its referrers, and so on.
 //!
-//! Versions are told apart by their place in the list that the graph was made of. A graph has
-//! cycles if somebody makes them out of fallback tags, so every walk remembers where it was.
+//! Versions are told apart by their place in the list that the graph was made of, newest first.
+//! Fallback tags may run in a circle, and so does an index that refers to a child of its own: every
+//! walk remembers where it was.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     manifest::{Manifest, Manifests},
@@ -24,6 +25,7 @@ pub struct ImageGraph {
 
 #[derive(Clone, Debug, Default)]
 struct Node {
+    is_root: bool,
     is_index: bool,
     is_dangling: bool,
     /// What it lists that is there.
@@ -48,7 +50,7 @@ impl ImageGraph {
             places.entry(&version.name).or_default().push(place);
         }
         let mut nodes: Vec<Node> = places.values().flatten().map(|_| Node::default()).collect();
-        for (place, version) in versions.enumerate() {
+        for (place, version) in versions.clone().enumerate() {
             let manifest = manifests.read.get(&version.name);
             nodes[place].is_index = manifest.is_some_and(|manifest| manifest.is_index);
             nodes[place].is_dangling = manifests.absent.contains(&version.name);
@@ -71,7 +73,43 @@ impl ImageGraph {
             let refers = !node.subjects.is_empty() || !node.lost.is_empty();
             !refers && !node.is_dangling && node.parents.is_empty()
         };
-        Self { holds_images: nodes.iter().any(is_image), nodes }
+        let mut graph = Self { holds_images: nodes.iter().any(is_image), nodes };
+        let tagged: Vec<_> = places_of(versions, |version| version.own_tags().next().is_some());
+        graph.find_roots(tagged);
+        graph
+    }
+
+    /// Marks what nothing needs; of a circle that nothing else needs, the newest that has a tag of
+    /// its own, or else the newest.
+    fn find_roots(&mut self, tagged: Vec<usize>) {
+        let mut anchored = vec![false; self.nodes.len()];
+        let is_free = |node: &Node| node.parents.is_empty() && node.subjects.is_empty();
+        let free: Vec<_> = (0..self.nodes.len()).filter(|place| is_free(&self.nodes[*place])).collect();
+        let count = free.len();
+        for (number, root) in free.into_iter().chain(tagged).chain(0..self.nodes.len()).enumerate() {
+            if anchored[root] || (number >= count && !self.leads_a_circle(root, |_| true)) {
+                continue;
+            }
+            self.nodes[root].is_root = true;
+            for place in self.reached(root, |place| self.needs(place).collect()) {
+                anchored[place] = true;
+            }
+        }
+    }
+
+    /// Whether everything that needs it is needed by it, of the places that are looked at.
+    pub fn leads_a_circle(&self, place: usize, among: impl Fn(usize) -> bool) -> bool {
+        let needed = self.reached(place, |place| self.needs(place).filter(|place| among(*place)).collect());
+        self.reached(place, |place| self.needed_by(place).filter(|place| among(*place)).collect()).is_subset(&needed)
+    }
+
+    fn reached(&self, start: usize, next: impl Fn(usize) -> Vec<usize>) -> HashSet<usize> {
+        let mut reached = HashSet::from([start]);
+        let mut queue = vec![start];
+        while let Some(place) = queue.pop() {
+            queue.extend(next(place).into_iter().filter(|place| reached.insert(*place)));
+        }
+        reached
     }
 
     /// Whether there is any image among the versions, and not referrers alone.
@@ -83,10 +121,10 @@ impl ImageGraph {
     /// lists it.
     pub fn role(&self, place: usize) -> Role {
         let node = &self.nodes[place];
-        match (node.subjects.is_empty(), node.parents.is_empty()) {
-            (true, true) => Role::Root,
-            (true, false) => Role::Child,
-            (false, _) => Role::Referrer,
+        match (node.is_root, node.subjects.is_empty()) {
+            (true, _) => Role::Root,
+            (false, true) => Role::Child,
+            (false, false) => Role::Referrer,
         }
     }
 
@@ -112,9 +150,9 @@ impl ImageGraph {
         &self.nodes[place].children
     }
 
-    /// What refers to it.
-    pub fn referrers(&self, place: usize) -> &[usize] {
-        &self.nodes[place].referrers
+    /// What lists it.
+    pub fn parents(&self, place: usize) -> &[usize] {
+        &self.nodes[place].parents
     }
 
     /// Digests it lists that are not there.
@@ -140,9 +178,15 @@ impl ImageGraph {
         if node.subjects.is_empty() { &node.lost } else { &[] }
     }
 
+    /// Whether it refers to anything, there or not.
+    pub fn is_referrer(&self, place: usize) -> bool {
+        let node = &self.nodes[place];
+        !node.subjects.is_empty() || !node.lost.is_empty()
+    }
+
     /// A graph in which nothing hangs together.
     pub fn without_edges(size: usize) -> Self {
-        Self { nodes: vec![Node::default(); size], holds_images: true }
+        Self { nodes: vec![Node { is_root: true, ..Node::default() }; size], holds_images: true }
     }
 
     /// How many versions there are.
@@ -173,8 +217,12 @@ fn listed_by(manifest: Option<&Manifest>) -> impl Iterator<Item = &str> {
     manifest.into_iter().flat_map(|manifest| &manifest.children).map(|child| child.digest.as_str())
 }
 
+fn places_of<'a>(versions: impl Iterator<Item = &'a Version>, wanted: impl Fn(&Version) -> bool) -> Vec<usize> {
+    versions.enumerate().filter(|(_, version)| wanted(version)).map(|(place, _)| place).collect()
+}
+
 /// The digests a version refers to: the subject of its manifest, and what its fallback tags name.
-pub fn subjects_of(version: &Version, manifest: Option<&Manifest>) -> impl Iterator<Item = String> {
+fn subjects_of(version: &Version, manifest: Option<&Manifest>) -> impl Iterator<Item = String> {
     let by_tag = version.tags.iter().flatten().filter_map(|tag| subject_of_fallback_tag(tag));
     let by_manifest = manifest.and_then(|manifest| manifest.subject.clone());
     by_tag.chain(by_manifest)

@@ -113,23 +113,28 @@ impl Draft {
             return;
         }
         let goes = self.outlook().goes;
-        let is_image = |place: &usize| {
-            self.graph.role(*place) == Role::Root
-                && !self.graph.is_dangling(*place)
-                && self.versions[*place].own_tags().next().is_some()
+        let has_tag = |place: &usize| self.versions[*place].own_tags().next().is_some();
+        // a referrer whose subject is gone is no image, although nothing needs it
+        let is_image = |place: &usize| !self.graph.is_referrer(*place);
+        let is_root = |place: &usize| self.graph.role(*place) == Role::Root && !self.graph.is_dangling(*place);
+        // a tagged child of which the index goes is an image of its own from then on
+        let is_left = |place: &usize| {
+            let is_free = self.graph.needed_by(*place).all(|needer| goes[needer]);
+            !goes[*place] && is_free && is_image(place) && !self.graph.is_dangling(*place)
         };
-        let all: Vec<usize> = (0..self.versions.len()).collect();
-        let tagged: Vec<usize> = all.iter().copied().filter(is_image).collect();
-        let none_left = |of: &[usize]| !of.is_empty() && of.iter().all(|place| goes[*place]);
-        let (newest, reason) = if none_left(&tagged) {
-            (tagged.first().copied(), Reason::LastTaggedImage)
-        } else if none_left(&all) {
-            let root = all.iter().copied().find(|place| self.graph.role(*place) == Role::Root);
-            (root.or(all.first().copied()), Reason::LastVersion)
-        } else {
-            return;
-        };
-        if let Some(newest) = newest {
+        let all = 0..self.versions.len();
+        let (mut tagged, mut untagged): (Vec<_>, Vec<_>) = all.clone().filter(is_root).partition(has_tag);
+        if tagged.is_empty() {
+            let (left_tagged, left_untagged): (Vec<_>, Vec<_>) = all.filter(is_left).partition(has_tag);
+            tagged.extend(left_tagged);
+            untagged.extend(left_untagged);
+        }
+        let images: Vec<_> = untagged.iter().copied().filter(is_image).collect();
+        let last: [(Vec<usize>, Reason); 3] =
+            [(tagged, Reason::LastTaggedImage), (images, Reason::LastVersion), (untagged, Reason::LastVersion)];
+        // the first kind that there is at all decides
+        let Some((kind, reason)) = last.into_iter().find(|(kind, _)| !kind.is_empty()) else { return };
+        if let Some(newest) = kind.first().copied().filter(|_| kind.iter().all(|place| goes[*place])) {
             self.withhold(newest, Decision::Retain, reason);
         }
     }
@@ -152,7 +157,7 @@ impl Draft {
         let mut queue: Vec<usize> = (0..goes.len()).filter(|place| goes[*place]).collect();
         while let Some(place) = queue.pop() {
             for part in self.graph.needs(place) {
-                if self.follows[part] && !goes[part] {
+                if self.follows[part] && !goes[part] && !self.withheld.contains_key(&part) {
                     goes[part] = true;
                     queue.push(part);
                 }
@@ -199,8 +204,8 @@ impl Draft {
         let mut ready: BTreeSet<usize> =
             waiting.iter().filter(|(_, count)| **count == 0).map(|(place, _)| *place).collect();
         let (mut order, mut image) = (Vec::new(), HashMap::<usize, usize>::new());
-        // what runs in a circle has no first: the newest is one that every listing agrees on
-        while let Some(place) = ready.pop_first().or_else(|| waiting.keys().next().copied()) {
+        loop {
+            let Some(place) = ready.pop_first().or_else(|| self.first_of_a_circle(&waiting, goes)) else { break };
             waiting.remove(&place);
             if let Some(needer) =
                 needers(place).filter(|needer| !waiting.contains_key(needer) && *needer != place).min()
@@ -218,6 +223,18 @@ impl Draft {
             }
         }
         (order, image)
+    }
+
+    /// Where what is left waits for one another: one of a circle that waits for nothing but itself,
+    /// and rather an index than what it lists, what is needed by what went before, what is picked.
+    fn first_of_a_circle(&self, waiting: &BTreeMap<usize, usize>, goes: &[bool]) -> Option<usize> {
+        let leads = |place: &usize| self.graph.leads_a_circle(*place, |other| waiting.contains_key(&other));
+        let is_reached =
+            |place: usize| self.graph.needed_by(place).any(|needer| goes[needer] && !waiting.contains_key(&needer));
+        waiting.keys().copied().filter(leads).min_by_key(|place| {
+            let is_listed = self.graph.parents(*place).iter().any(|parent| waiting.contains_key(parent));
+            (is_listed, !is_reached(*place), self.picks[*place].is_err(), *place)
+        })
     }
 
     /// The plan of the package as it stands.
@@ -260,9 +277,14 @@ impl Draft {
             return (Decision::Untag, pick.map_or_else(|reason| reason, |pick| pick.reason));
         }
         if outlook.goes[place] {
-            let part_of = outlook.image.get(&place).map(|image| Reason::PartOf(name_of(&self.versions[*image])));
+            let image = outlook.image.get(&place).copied();
+            // in a circle, what goes first may be picked for the sake of another
+            let with = image.or_else(|| self.graph.needed_by(place).find(|needer| outlook.goes[*needer]));
+            let part_of = with.map(|with| Reason::PartOf(name_of(&self.versions[with])));
             return match (pick, part_of) {
-                (Ok(pick), Some(_)) if version.own_tags().next().is_some() => (Decision::Delete, pick.reason),
+                (Ok(pick), _) if image.is_none() || version.own_tags().next().is_some() => {
+                    (Decision::Delete, pick.reason)
+                }
                 (_, Some(part_of)) => (Decision::Delete, part_of),
                 (Ok(pick), None) => (Decision::Delete, pick.reason),
                 // only what is picked or goes along can be said to go

@@ -11,10 +11,16 @@ const IMAGE: &str = "application/vnd.oci.image.manifest.v1+json";
 const PLATFORMS: [&str; 4] = ["amd64", "arm64", "arm", "s390x"];
 
 /// What the registry gives out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Manifest {
     pub media_type: String,
     pub bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for Manifest {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}", String::from_utf8_lossy(&self.bytes))
+    }
 }
 
 impl Manifest {
