@@ -1,6 +1,6 @@
 //! Images from outside: what a person who pulls finds after the real binary ran against a real
 //! server with an API and a registry.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "these are tests")]
 
 use std::collections::BTreeMap;
 
@@ -710,4 +710,44 @@ fn real_manifests_hang_together() {
     let ended = run(&simulator, &[("tags", "v1")]);
     assert_eq!((ended.code, simulator.github().left("app")), (Some(0), vec!["v9".to_owned()]), "{}", ended.log);
     assert_eq!(ended.count("deleted"), 8);
+}
+
+/// Images of two platforms with an attestation each, pushed one after another: children first,
+/// then the index, `minutes` after the image before. Every other one has lost its tag.
+fn two_thousand(minutes: f64) -> Vec<Version> {
+    let mut versions = Vec::new();
+    for number in 0..2_000_u32 {
+        let days = 400.0 - f64::from(number) * minutes / 1_440.0;
+        let child = |role: &str| Manifest::of_image(&format!("{number}-{role}"), None);
+        let children = [("a", "amd64"), ("b", "arm64"), ("c", "unknown"), ("d", "unknown")];
+        let mut listed = Vec::new();
+        for (role, platform) in children {
+            let manifest = child(role);
+            listed.push((manifest.digest(), "application/vnd.oci.image.manifest.v1+json", Some(platform)));
+            versions.push(Version::with_manifest(manifest).days_old(days));
+        }
+        let index = Version::with_manifest(Manifest::of_index(&number.to_string(), &listed, None));
+        let tag = format!("v{number}");
+        let tags: &[&str] = if number % 2 == 0 { &[&tag] } else { &[] };
+        versions.push(index.tags(tags).days_old(days));
+    }
+    versions
+}
+
+#[test]
+fn ten_thousand_versions_are_at_most_1_3_reads_a_root() {
+    for (minutes, concurrency) in [(0.0, "16"), (0.0, "90"), (7.0, "90"), (120.0, "16")] {
+        let simulator = Simulator::start(world(two_thousand(minutes)));
+        let inputs =
+            [("tag-status", "untagged"), ("older-than", "7d"), ("dry-run", "true"), ("concurrency", concurrency)];
+        let ended = run(&simulator, &inputs);
+        assert_eq!((ended.code, ended.count("selected")), (Some(0), 5_000), "{}", ended.log);
+        let reads: u32 = simulator.pulls().values().sum();
+        assert!(simulator.pulls().values().all(|count| *count == 1), "a manifest was read twice");
+        assert!(
+            (2_000..=2_600).contains(&reads),
+            "{reads} reads of 2,000 roots ({minutes} minutes apart, {concurrency})"
+        );
+        println!("{reads} reads of 2,000 roots ({minutes} minutes apart, {concurrency} at a time)");
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -276,4 +277,76 @@ fn what_was_deleted_is_listed_as_such_and_comes_back_with_its_id() {
     assert_eq!((ids("active"), ids("deleted")), (before[1..].to_vec(), before[..1].to_vec()));
     assert_eq!(caller.call(CLASSIC, "POST", &format!("{package}/versions/{}/restore", before[0])).0, 204);
     assert_eq!((ids("active"), ids("deleted")), (before, Vec::new()));
+}
+
+#[test]
+fn the_registry_answers_as_ghcr_io_was_seen_to() {
+    let caller = Caller::new(world());
+    let seen = description("observed/registry-responses.json");
+    let seen = |id: &str| {
+        let seen = seen.as_array().expect("a list").iter().find(|seen| seen["id"] == id).expect("an observation");
+        (u16::try_from(seen["status"].as_u64().expect("a status")).expect("a status"), seen.clone())
+    };
+    let redirect = reqwest::redirect::Policy::none();
+    let client = reqwest::Client::builder().redirect(redirect).no_proxy().build().expect("a client");
+    // method, path, and what stands in the header `authorization`
+    let call = |method: &str, path: &str, authorization: Option<String>| {
+        let address = format!("{}{path}", caller.simulator.registry_url());
+        let method: reqwest::Method = method.parse().expect("a method");
+        caller.runtime.block_on(async {
+            let request =
+                client.request(method, address).header("accept", "application/vnd.oci.image.manifest.v1+json");
+            let request =
+                authorization.into_iter().fold(request, |request, value| request.header("authorization", value));
+            let answer = request.send().await.expect("an answer");
+            let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+            let body = answer.bytes().await.expect("a body");
+            (status, headers, serde_json::from_slice::<Value>(&body).unwrap_or(Value::Null))
+        })
+    };
+    let basic = |password: &str| Some(format!("Basic {}", BASE64_STANDARD.encode(format!("octocat:{password}"))));
+    let manifest = format!("/v2/hubot/robot/manifests/{}", simulator::digest_of("a"));
+    let scope = "repository:hubot/robot:pull";
+    let token_of =
+        |password: &str, scope: &str| call("GET", &format!("/token?service=ghcr.io&scope={scope}"), basic(password));
+    let check = |id: &str, answer: (u16, reqwest::header::HeaderMap, Value)| {
+        let (status, seen) = seen(id);
+        assert_eq!(answer.0, status, "{id}");
+        if seen["body"].is_object() {
+            assert_eq!(answer.2, seen["body"], "{id}");
+        }
+        answer.1
+    };
+    let headers = check("no-auth", call("GET", &manifest, None));
+    let challenge = headers["www-authenticate"].to_str().expect("text");
+    let form = seen("no-auth").1["headers"]["www-authenticate"].as_str().expect("text").to_owned();
+    let form = form.replace("https://ghcr.io", &caller.simulator.registry_url()).replace("user/image", "hubot/robot");
+    assert_eq!(challenge, form);
+    check("token-denied", token_of("ghp_wrong", scope));
+    check("raw-pat-bearer", call("GET", &manifest, Some(format!("Bearer {CLASSIC}"))));
+
+    let (status, _, body) = token_of(CLASSIC, scope);
+    assert_eq!(
+        (status, body.as_object().map(|body| body.keys().cloned().collect())),
+        (200, Some(vec!["token".to_owned()]))
+    );
+    let bearer = Some(format!("Bearer {}", body["token"].as_str().expect("a token")));
+    let (status, headers, _) = call("GET", &manifest, bearer.clone());
+    assert_eq!(
+        (status, &headers["docker-content-digest"]),
+        (200, &simulator::digest_of("a").parse().expect("a header"))
+    );
+    // a token opens what it was asked for, and nothing else
+    assert_eq!(call("GET", "/v2/octocat/hello_docker/manifests/latest", bearer.clone()).0, 401);
+    check("manifest-unknown", call("GET", "/v2/hubot/robot/manifests/none", bearer.clone()));
+    check("delete-unsupported", call("DELETE", &manifest, bearer.clone()));
+    let headers = check("referrers-redirect", call("GET", "/v2/hubot/robot/referrers/sha256:aa", bearer));
+    assert!(
+        headers["location"]
+            .to_str()
+            .is_ok_and(|to| to.starts_with("https://github.com/-/v2/packages/container/package/"))
+    );
+
+    let narrow = token_of(NARROW, scope).2["token"].as_str().expect("a token").to_owned();
+    check("denied-read", call("GET", &manifest, Some(format!("Bearer {narrow}"))));
 }

@@ -20,7 +20,7 @@ use tidy_packages::{clock::Clock, inputs::Environment, report::Status, run, stop
 
 mod simulator;
 
-use simulator::{Answer, Effect, Fault, GitHub, Simulator, Token, Version};
+use simulator::{Answer, Effect, Fault, GitHub, Simulator, Token, Version, images};
 
 const TOKEN: &str = "ghp_canary0123456789abcdefghijklmnopqr";
 
@@ -234,4 +234,137 @@ fn now_is_the_earlier_of_the_two_clocks() {
     let simulator = Simulator::start(github);
     let ended = run_step(&clock, &simulator, &[("packages", "other"), ("tags", "pr-.*"), ("older-than", "7d")]);
     assert_eq!((ended.count("deleted"), &ended.report["now"]), (0, &"2026-11-21T00:00:00Z".into()));
+}
+
+/// A package of images, pushed as many days before midnight as the short form says.
+fn images_of(clock: &TestClock, text: &str) -> GitHub {
+    let mut versions = images(text);
+    let days = SignedDuration::from_hours(24 * 30);
+    versions.iter_mut().for_each(|version| *version = version.clone().pushed_at(midnight() - days));
+    let mut github = world(clock, Vec::new()).package("octo-org", "container", "images", versions);
+    github.tokens.insert(TOKEN.to_owned(), Token::classic("octocat", &["write:packages", "delete:packages"]));
+    github
+}
+
+const IMAGES: [(&str, &str); 2] = [("package-type", "container"), ("packages", "images")];
+
+fn left(simulator: &Simulator, text: &str) -> Vec<String> {
+    let labels: BTreeMap<_, _> =
+        images(text).into_iter().map(|version| (version.name, version.tags.join(","))).collect();
+    let mut github = simulator.github();
+    let versions = &github.package_mut("images").versions;
+    let label = |version: &Version| match labels.get(&version.name) {
+        Some(tags) if !tags.is_empty() => tags.clone(),
+        _ => version.name.clone(),
+    };
+    let mut left: Vec<_> = versions.iter().map(label).collect();
+    left.sort();
+    left
+}
+
+#[test]
+fn a_manifest_that_fails_for_good_ends_its_package_after_half_a_minute() {
+    for effect in [
+        Effect::Answer(Answer::observed("server-error")),
+        Effect::Answer(Answer::html(502)),
+        Effect::Answer(Answer::html(200)),
+        Effect::CutOff,
+    ] {
+        let clock = TestClock::default();
+        let text = "P[pr-1] · V[v1]";
+        let fault = Fault::on("GET", &simulator::digest_of("V"), effect);
+        let simulator = Simulator::start(images_of(&clock, text).fault(fault));
+        let ended = run_step(&clock, &simulator, &[&IMAGES[..], &[("tags", "pr-.*")]].concat());
+        assert_eq!((ended.status, simulator.changes().len()), (Status::Failed, 0));
+        let waited = ended.waits.iter().sum::<u64>();
+        assert!((31..=34).contains(&waited), "{waited} s");
+        let error = ended.report["packages"][0]["error"].as_str().expect("an error");
+        assert!(error.contains(&simulator::digest_of("V")) && error.contains("[v1]"), "{error}");
+        assert_eq!((ended.count("kept"), ended.count("selected")), (2, 0));
+    }
+}
+
+#[test]
+fn what_an_index_pushed_since_the_plan_needs_is_left_alone() {
+    let clock = TestClock::default();
+    let text = "P[pr-1] -> a,b · S[sha256-a.sig] · V[v1]";
+    let limit = Answer::observed("secondary-rate-limit").header("retry-after", "61");
+    let index = images("N[v2] -> a,b2").into_iter().find(|version| version.tags == ["v2"]).expect("the index");
+    let push = Effect::Meanwhile(Arc::new(move |github: &mut GitHub| {
+        github.push("images", index.clone());
+        github.push("images", Version::image("b2", &[]));
+    }));
+    // the first deletion is held up for over a minute, and meanwhile an index is pushed that lists a
+    let github = images_of(&clock, text)
+        .fault(Fault::on("DELETE", "/versions/", Effect::Answer(limit)).times(1))
+        .fault(Fault::on("GET", "/versions?", push).after(1).times(1));
+    let simulator = Simulator::start(github);
+    let ended = run_step(&clock, &simulator, &[&IMAGES[..], &[("tags", "pr-.*")]].concat());
+    assert_eq!((ended.status, ended.count("deleted"), ended.count("skipped")), (Status::Complete, 2, 2));
+    assert!(simulator.github().broken_images().is_empty());
+    let child = ended.version(&simulator::digest_of("a"));
+    assert!(child["reason"].as_str().is_some_and(|reason| reason.starts_with("needed by v2")), "{child}");
+    // no manifest was read again for it: the child that is new is known from its index
+    assert!(simulator.pulls().values().all(|count| *count == 1), "{:?}", simulator.pulls());
+}
+
+#[test]
+fn the_parts_of_a_root_that_was_retagged_stay_with_it() {
+    let clock = TestClock::default();
+    let text = "P[pr-1] -> a,b · V[v1]";
+    let limit = Answer::observed("secondary-rate-limit").header("retry-after", "61");
+    let retag = Effect::Meanwhile(Arc::new(|github: &mut GitHub| {
+        for version in &mut github.package_mut("images").versions {
+            if version.tags == ["pr-1"] {
+                version.tags.push("v2".to_owned());
+            }
+        }
+    }));
+    let github = images_of(&clock, text)
+        .fault(Fault::on("DELETE", "/versions/", Effect::Answer(limit)).times(1))
+        .fault(Fault::on("GET", "/versions?", retag).after(1).times(1));
+    let simulator = Simulator::start(github);
+    let ended = run_step(&clock, &simulator, &[&IMAGES[..], &[("tags", "pr-.*")]].concat());
+    assert_eq!((ended.status, ended.count("deleted"), ended.count("skipped")), (Status::Complete, 0, 3));
+    let child = ended.version(&simulator::digest_of("a"));
+    assert!(child["reason"].as_str().is_some_and(|reason| reason.starts_with("needed by pr-1")), "{child}");
+}
+
+#[test]
+fn a_tag_is_taken_off_only_once_the_api_shows_where_it_went() {
+    for (stale_listings, status) in [(0, Status::Complete), (3, Status::Complete), (u32::MAX, Status::Failed)] {
+        let clock = TestClock::default();
+        let text = "S[pr-1,v1] · V[v2]";
+        let github = images_of(&clock, text);
+        let before = github.listing("images");
+        // the listing lags behind: it shows the tag on the version it was on
+        let stale = Fault::on("GET", "/versions?", Effect::Answer(before)).after(2).times(stale_listings);
+        let simulator = Simulator::start(github.fault(stale));
+        let inputs = [&IMAGES[..], &[("tags", "pr-.*"), ("partial-match", "untag"), ("verify", "false")]].concat();
+        let ended = run_step(&clock, &simulator, &inputs);
+        assert_eq!(ended.status, status, "{:?}", ended.report);
+        let untagged = u64::from(status == Status::Complete);
+        assert_eq!((ended.count("untagged"), ended.count("failed")), (untagged, 1 - untagged));
+        let original = simulator::digest_of("S");
+        let mut github = simulator.github();
+        let versions = &github.package_mut("images").versions;
+        let version = versions.iter().find(|version| version.name == original).expect("the version stays");
+        assert_eq!(version.tags, ["v1"]);
+        assert_eq!(versions.len(), if status == Status::Complete { 2 } else { 3 }, "the copy is deleted or left");
+    }
+}
+
+#[test]
+fn an_image_is_begun_only_if_the_limit_holds_it_whole() {
+    let clock = TestClock::default();
+    let reset = midnight() + SignedDuration::from_mins(30);
+    let text = "P1[pr-1] -> a1,b1,c1 · P2[pr-2] -> a2,b2,c2 · V[v1]";
+    // what is left beside the reserve is enough for one image and a half
+    let mut github = images_of(&clock, text);
+    github.tokens.insert(TOKEN.to_owned(), Token::workflow().quota(1000, 109, reset));
+    let simulator = Simulator::start(github);
+    let ended = run_step(&clock, &simulator, &[&IMAGES[..], &[("tags", "pr-.*")]].concat());
+    assert_eq!((ended.status, ended.count("deleted"), ended.count("skipped")), (Status::Partial, 4, 4));
+    assert!(simulator.github().broken_images().is_empty());
+    assert_eq!(left(&simulator, text).len(), 5);
 }

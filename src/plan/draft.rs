@@ -204,8 +204,7 @@ impl Draft {
         let mut ready: BTreeSet<usize> =
             waiting.iter().filter(|(_, count)| **count == 0).map(|(place, _)| *place).collect();
         let (mut order, mut image) = (Vec::new(), HashMap::<usize, usize>::new());
-        loop {
-            let Some(place) = ready.pop_first().or_else(|| self.first_of_a_circle(&waiting, goes)) else { break };
+        while let Some(place) = ready.pop_first().or_else(|| self.first_of_a_circle(&waiting, goes)) {
             waiting.remove(&place);
             if let Some(needer) =
                 needers(place).filter(|needer| !waiting.contains_key(needer) && *needer != place).min()

@@ -287,6 +287,12 @@ fn package_json(github: &GitHub, package: &Package) -> Value {
     })
 }
 
+/// All versions on one page, whatever was asked for.
+pub(super) fn versions_page(github: &GitHub, package: &Package) -> Answer {
+    let versions = package.versions.iter().map(|version| version_json(github, package, version));
+    Answer::json(200, &versions.collect())
+}
+
 fn version_json(github: &GitHub, package: &Package, version: &Version) -> Value {
     let of_package = package_json(github, package);
     let text = |value: &Value| value.as_str().expect("a text").to_owned();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{Fault, Manifest, Request};
+use super::{Answer, Fault, Manifest, Request, packages_api};
 
 /// The largest number that does not fit into 32 bits, and so the ids that packages reach next.
 const FIRST_ID: u64 = u32::MAX as u64 + 1;
@@ -316,6 +316,12 @@ impl GitHub {
 
     pub fn package_mut(&mut self, name: &str) -> &mut Package {
         self.packages.iter_mut().find(|package| package.name == name).expect("a package of that name")
+    }
+
+    /// The first page of a package's versions as it is now, for a listing that lags behind.
+    pub fn listing(&self, package: &str) -> Answer {
+        let package = self.packages.iter().find(|each| each.name == package).expect("a package of that name");
+        packages_api::versions_page(self, package)
     }
 
     /// Deletes a version as somebody else would.
