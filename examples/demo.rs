@@ -1,7 +1,7 @@
 //! `cargo demo`: the real pipeline against a make-believe GitHub, without a token.
 //!
-//! An organization with packages of several types, real captured objects among them: a dry run
-//! shows the plan, a run applies it, one version comes back, and the summaries are printed.
+//! An organization with images and packages: a dry run shows the plan, a run applies it, what went
+//! comes back, and the summary is printed.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -17,7 +17,7 @@ use tidy_packages::{clock::SystemClock, inputs::Environment, report::Status, run
 #[path = "../tests/simulator/mod.rs"]
 mod simulator;
 
-use simulator::{GitHub, Simulator, Token, Version};
+use simulator::{GitHub, Simulator, Token, Version, images};
 
 const TOKEN: &str = "ghp_demo_token_that_opens_nothing";
 
@@ -25,39 +25,50 @@ fn main() -> ExitCode {
     let simulator = Simulator::start(organization());
     let folder = tempfile::tempdir().expect("a temporary folder");
     let demo = Demo { url: simulator.url().to_owned(), folder: folder.path().to_owned() };
-    let snapshots =
-        [("package-type", "npm"), ("packages", "left-pad\nright-*"), ("tags", r".*-pr\.\d+"), ("older-than", "7d")];
+    let pull_requests = [("packages", "app"), ("tag-status", "any"), ("tags", "pr-.*"), ("older-than", "14d")];
 
-    heading("1. A dry run: which pull request builds of the npm packages would go?");
-    let planned = demo.step(&[&snapshots[..], &[("dry-run", "true")]].concat());
+    heading("1. A dry run: which images of pull requests would go, and what is left over without a tag?");
+    let planned = demo.step(&[&pull_requests[..], &[("dry-run", "true")]].concat());
 
     heading("2. The same step for real");
-    let applied = demo.step(&snapshots);
+    let applied = demo.step(&pull_requests);
     println!("\nThe job summary, as Markdown:\n\n{}", demo.read("summary"));
 
-    heading("3. One of them was needed after all: back it comes");
-    let id = demo.first_deleted();
-    let restored =
-        demo.step(&[("mode", "restore"), ("package-type", "npm"), ("packages", "left-pad"), ("version-ids", &id)]);
+    heading("3. It was needed after all: back it comes, with all its parts");
+    let ids = demo.deleted();
+    let restored = demo.step(&[("mode", "restore"), ("packages", "app"), ("version-ids", &ids)]);
 
-    heading("4. Images of the container registry are planned and shown (changing them comes with the image graph)");
-    let images = demo.step(&[("packages", "vuls-data-db"), ("tags", "vuls-data-raw-.*"), ("dry-run", "true")]);
+    heading("4. Builds of pull requests among the npm packages");
+    let snapshots =
+        [("package-type", "npm"), ("packages", "left-pad\nright-*"), ("tags", r".*-pr\.\d+"), ("older-than", "7d")];
+    let npm = demo.step(&snapshots);
 
     heading("What is left");
-    for package in ["left-pad", "right-pad", "vuls-data-db"] {
+    for package in ["app", "left-pad", "right-pad"] {
         println!("{package}: {}", simulator.github().left(package).join(", "));
     }
-    if [planned, applied, restored, images].iter().all(|status| *status == Status::Complete) {
+    let broken = simulator.github().broken_images();
+    println!("broken images: {}", if broken.is_empty() { "none".to_owned() } else { broken.join(", ") });
+    if broken.is_empty() && [planned, applied, restored, npm].iter().all(|status| *status == Status::Complete) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
+/// Releases and images of pull requests, of two platforms with an attestation each. A release is
+/// signed, and one pull request was merged as it was: release and image share their platforms.
+const IMAGES: &str = "release[v1.0] 90 -> amd64,arm64,attested-amd64,attested-arm64 · \
+                      signature[sha256-release.sig] 90 · \
+                      first[pr-41] 60 -> first-amd64,first-arm64,first-attested · \
+                      first-signature[sha256-first-amd64.sig] 60 · \
+                      second[pr-42] 40 -> amd64,arm64,second-attested · \
+                      third[pr-57] 2 -> third-amd64,third-arm64,third-attested · \
+                      lost 50 -> lost-amd64,lost-arm64 · \
+                      latest[v1.1,latest] 30 -> new-amd64,new-arm64";
+
 /// An organization as there are many: releases, builds of pull requests, and images.
 fn organization() -> GitHub {
-    let captured = include_str!("../tests/data/github/observed/real-versions-2025-07.json");
-    let captured: Vec<Value> = serde_json::from_str(captured).expect("captured versions");
     let documented = include_str!("../tests/data/github/examples/package-versions-for-org.json");
     let documented: Vec<Value> = serde_json::from_str(documented).expect("documented versions");
     let left_pad =
@@ -69,11 +80,11 @@ fn organization() -> GitHub {
         .organization("octo-org")
         .user("octocat")
         .token(TOKEN, Token::classic("octocat", &["delete:packages", "write:packages"]))
+        .package("octo-org", "container", "app", images(IMAGES))
         .package("octo-org", "npm", "left-pad", aged(&left_pad))
         .package("octo-org", "npm", "right-pad", aged(&right_pad))
         .package("octo-org", "npm", "hello-world-npm", documented.iter().map(Version::captured).collect())
         .package("octo-org", "maven", "com.example.lib", aged(&[("2.0.0", 50.0), ("2.1.0-SNAPSHOT", 5.0)]))
-        .package("octo-org", "container", "vuls-data-db", captured.iter().map(Version::captured).collect())
 }
 
 fn heading(text: &str) {
@@ -117,12 +128,12 @@ impl Demo {
         fs::read_to_string(Path::new(&self.folder).join(name)).unwrap_or_default()
     }
 
-    /// The id of a deleted version, from the outputs of the last step.
-    fn first_deleted(&self) -> String {
+    /// The ids of what the last step deleted, from its outputs.
+    fn deleted(&self) -> String {
         let outputs = self.read("output");
         let deleted = outputs.lines().skip_while(|line| !line.starts_with("deleted-versions<<")).nth(1).unwrap_or("[]");
         let deleted: Vec<Value> = serde_json::from_str(deleted).unwrap_or_default();
-        let in_left_pad = deleted.iter().find(|version| version["package"] == "left-pad");
-        in_left_pad.map(|version| version["id"].to_string()).unwrap_or_default()
+        let ids: Vec<_> = deleted.iter().map(|version| version["id"].to_string()).collect();
+        ids.join("\n")
     }
 }

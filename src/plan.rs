@@ -203,7 +203,8 @@ pub(crate) fn version_name(name: &str, tags: &[String]) -> String {
     let own = tags.iter().find(|tag| subject_of_fallback_tag(tag).is_none());
     match own.filter(|tag| *tag != name) {
         Some(tag) => format!("{tag} ({}…)", short_name(name)),
-        None => short_name(name).into_owned(),
+        None if short_name(name).len() < name.len() => format!("{}…", short_name(name)),
+        None => name.to_owned(),
     }
 }
 

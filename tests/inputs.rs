@@ -93,9 +93,6 @@ fn each_wrong_input_is_named_with_the_nearest_form() {
         (&[("tags", "a"), ("dry_run", "true")], &["`dry_run`", "`dry-run`", "`env:`"]),
         (&[("tags", "a"), ("mode", "report")], &["`mode`", "not available yet"]),
         (&[("target", "packages"), ("packages", "app")], &["`target`", "not available yet"]),
-        (&[("tags", "a"), ("partial-match", "untag")], &["`partial-match`", "not available yet"]),
-        (&[("delete-ghost-images", "true")], &["`delete-ghost-images`", "not available yet"]),
-        (&[("tags", "a"), ("delete-empty-package", "TRUE")], &["`delete-empty-package`", "not available yet"]),
         (&[("from-report", "plan.json")], &["`from-report`", "not available yet"]),
         (&[("tags", "a"), ("time-limit", "1h")], &["`time-limit`", "not available yet"]),
     ];

@@ -1,12 +1,12 @@
 //! The plan, its progress and its end, in the log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::SignedDuration;
 
 use super::{
     log::Log,
-    text::{short_name, shorten},
+    text::{short_name, shorten, tag_list},
 };
 use crate::report::{Decision, Mode, Outcome, PackageReport, Report, Status, VersionReport};
 
@@ -15,11 +15,12 @@ const MOST_LINES: usize = 1_000;
 
 /// Tells what will happen in a package and why.
 pub fn plan(log: &Log, package: &PackageReport, dry_run: bool) {
-    let selected: Vec<_> = package.versions.iter().filter(|version| version.decision.is_selected()).collect();
+    let selected = selected_by_image(package);
     let title = format!("{} {}: {}", package.package_type, package.name, headline(package, dry_run));
     log.group(&title);
     for version in selected.iter().take(MOST_LINES) {
-        log.line(&format!("  {:<8} {} - {}", word(version, dry_run), label(version), version.reason));
+        let part = if version.via.is_some() { "+ " } else { "" };
+        log.line(&format!("  {:<8} {part}{} - {}", word(version, dry_run), label(version), version.reason));
     }
     more(log, selected.len(), "that go");
     let kept: Vec<_> = package.versions.iter().filter(|version| !version.decision.is_selected()).collect();
@@ -42,6 +43,18 @@ pub fn plan(log: &Log, package: &PackageReport, dry_run: bool) {
     log.end_group();
 }
 
+/// What a package loses (or gets back), every image followed by its parts.
+pub(super) fn selected_by_image(package: &PackageReport) -> Vec<&VersionReport> {
+    let places: HashMap<u64, usize> =
+        package.versions.iter().enumerate().map(|(place, version)| (version.id, place)).collect();
+    let selected = package.versions.iter().enumerate().filter(|(_, version)| version.decision.is_selected());
+    let mut selected: Vec<_> = selected.collect();
+    let image =
+        |place: usize, version: &VersionReport| version.via.and_then(|id| places.get(&id).copied()).unwrap_or(place);
+    selected.sort_by_key(|(place, version)| (image(*place, version), version.via.is_some(), *place));
+    selected.into_iter().map(|(_, version)| version).collect()
+}
+
 fn more(log: &Log, count: usize, of_what: &str) {
     if count > MOST_LINES {
         log.line(&format!("  … and {} more {of_what}: the report has all", count - MOST_LINES));
@@ -57,23 +70,34 @@ pub(super) fn headline(package: &PackageReport, dry_run: bool) -> String {
     }
     let is_planned = |version: &VersionReport| version.outcome == Some(Outcome::Planned);
     let is_over = package.versions.iter().any(|version| version.at.is_some());
-    let (go, come) = match (dry_run, is_over, package.versions.iter().any(is_planned)) {
-        (true, ..) => ("would go", "would come back"),
-        (false, true, false) => ("were to go", "were to come back"),
-        _ => ("go", "come back"),
+    let (go, come, lose) = match (dry_run, is_over, package.versions.iter().any(is_planned)) {
+        (true, ..) => ("would go", "would come back", "would lose"),
+        (false, true, false) => ("were to go", "were to come back", "were to lose"),
+        _ => ("go", "come back", "lose"),
     };
-    match (count(Decision::Delete), count(Decision::Restore), count(Decision::Retain)) {
-        (0, 0, 0) => format!("nothing to do, {total} versions stay as they are"),
-        (0, restored, _) if restored > 0 => format!("{restored} of {total} deleted versions {come}"),
-        (deleted, _, 0) => format!("{deleted} of {total} versions {go}"),
-        (deleted, _, retained) => format!("{deleted} of {total} versions {go}, {retained} more cannot"),
+    let (deleted, restored) = (count(Decision::Delete), count(Decision::Restore));
+    let (retained, untagged) = (count(Decision::Retain), count(Decision::Untag));
+    if deleted + restored + retained + untagged == 0 {
+        return format!("nothing to do, {total} versions stay as they are");
     }
+    if restored > 0 {
+        return format!("{restored} of {total} deleted versions {come}");
+    }
+    let mut text = format!("{deleted} of {total} versions {go}");
+    if untagged > 0 {
+        text.push_str(&format!(", {untagged} {lose} tags"));
+    }
+    if retained > 0 {
+        text.push_str(&format!(", {retained} more cannot"));
+    }
+    text
 }
 
 fn word(version: &VersionReport, dry_run: bool) -> &'static str {
     match (version.decision, dry_run) {
         (Decision::Retain, _) => "retained",
         (Decision::Restore, _) => "restore",
+        (Decision::Untag, _) => "untag",
         (_, true) => "would go",
         _ => "goes",
     }
@@ -87,7 +111,7 @@ fn label(version: &VersionReport) -> String {
     } else if version.tags.is_empty() {
         " [untagged]".to_owned()
     } else {
-        format!(" [{}]", shorten(&version.tags.join(", "), 200))
+        format!(" [{}]", shorten(&tag_list(&version.tags), 200))
     };
     let day = version.updated_at.max(version.created_at);
     let day = day.map(|day| format!(" ({})", day.strftime("%Y-%m-%d"))).unwrap_or_default();
@@ -142,8 +166,11 @@ pub(super) fn counts_sentence(report: &Report) -> String {
         }
     };
     if report.dry_run {
+        let versions = report.packages.iter().flat_map(|package| &package.versions);
+        let untagged = versions.filter(|version| version.decision == Decision::Untag).count() as u64;
         let verb = if report.mode == Mode::Restore { "would come back" } else { "would be deleted" };
-        part(counts.selected - counts.retained, verb);
+        part(counts.selected - counts.retained - untagged, verb);
+        part(untagged, "would lose tags");
     }
     part(counts.deleted, "deleted");
     part(counts.untagged, "untagged");

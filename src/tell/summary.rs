@@ -9,7 +9,7 @@ use super::{
     plan::{counts_sentence, status_sentence},
     text::{html, printable, shorten},
 };
-use crate::report::{Decision, Mode, Outcome, PackageReport, Report, Status};
+use crate::report::{Decision, Mode, Outcome, PackageReport, Report, Status, VersionReport};
 
 mod page;
 mod tables;
@@ -60,6 +60,7 @@ pub fn render(report: &Report, budget: usize) -> String {
     }
     let mut tail = Page::new(budget.saturating_sub(page.len()));
     undo(report, &mut tail);
+    put_tags_back(report, &mut tail);
     inputs(report, &mut tail);
     if let Some(path) = &report.path {
         tail.push(&format!("Every version with its decision and reason: `{}`\n", printable(path).replace('`', "'")));
@@ -165,6 +166,33 @@ fn undo(report: &Report, page: &mut Page) {
             "… and {} more packages: the report file has every id.\n\n",
             packages.len() - MOST_UNDO_PACKAGES
         ));
+    }
+}
+
+/// The commands that put tags back which were taken off: the images are there still.
+fn put_tags_back(report: &Report, page: &mut Page) {
+    let registry = report.inputs.get("registry-url").map(String::as_str).unwrap_or_default();
+    let host = registry.trim_start_matches("https://").trim_start_matches("http://");
+    let mut commands = Vec::new();
+    for package in &report.packages {
+        let image = format!("{host}/{}/{}", report.owner, package.name).to_lowercase();
+        let is_untagged = |version: &&VersionReport| {
+            version.decision == Decision::Untag && matches!(version.outcome, Some(Outcome::Done | Outcome::Failed))
+        };
+        for version in package.versions.iter().filter(is_untagged) {
+            let tags = version.untag.iter().map(|tag| format!("--tag {image}:{tag} ")).collect::<String>();
+            commands.push(format!("docker buildx imagetools create {tags}{image}@{}\n", printable(&version.name)));
+        }
+    }
+    if commands.is_empty() {
+        return;
+    }
+    let more = commands.len().saturating_sub(MOST_UNDO_IDS);
+    let commands: String = commands.into_iter().take(MOST_UNDO_IDS).collect();
+    let fence = "`".repeat(longest_run_of_backticks(&commands).max(2) + 1);
+    page.push(&format!("Tags that were taken off go back with:\n\n{fence}sh\n{commands}{fence}\n\n"));
+    if more > 0 {
+        page.push(&format!("… and {more} more versions: the report file has every tag.\n\n"));
     }
 }
 

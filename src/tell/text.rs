@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, fmt::Write};
 
+use crate::model::subject_of_fallback_tag;
+
 /// One line that shows everything: what would move the cursor, turn the writing direction round
 /// or not be seen at all is shown by its code point.
 pub fn printable(text: &str) -> Cow<'_, str> {
@@ -92,6 +94,15 @@ pub fn short_name(name: &str) -> Cow<'_, str> {
     }
 }
 
+/// Tags as a list for people; of a fallback tag the digest is shortened, not what follows it.
+pub fn tag_list(tags: &[String]) -> String {
+    let short = |tag: &String| match (subject_of_fallback_tag(tag), tag.get(..19), tag.get(71..)) {
+        (Some(_), Some(start), Some(suffix)) => format!("{start}…{suffix}"),
+        _ => tag.clone(),
+    };
+    tags.iter().map(short).collect::<Vec<_>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -110,6 +121,12 @@ mod tests {
         assert_eq!(shorten("abcdefg", 6), "abcde…");
         assert_eq!(short_name("1.0.0"), "1.0.0");
         assert_eq!(short_name(&format!("sha256:{}", "ab".repeat(32))), "sha256:abababababab");
+    }
+
+    #[test]
+    fn a_fallback_tag_is_told_by_the_start_of_its_digest_and_by_its_suffix() {
+        let tags = ["v1".to_owned(), format!("sha256-{}.sig", "ab".repeat(32)), format!("sha256-{}", "cd".repeat(32))];
+        assert_eq!(tag_list(&tags), "v1, sha256-abababababab….sig, sha256-cdcdcdcdcdcd…");
     }
 
     #[test]

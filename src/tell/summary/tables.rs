@@ -6,8 +6,8 @@ use super::page::Page;
 use crate::{
     report::{Decision, Mode, Outcome, PackageReport, Report, VersionReport},
     tell::{
-        plan::headline,
-        text::{html, short_name, shorten},
+        plan::{headline, selected_by_image},
+        text::{html, short_name, shorten, tag_list},
     },
 };
 
@@ -81,7 +81,7 @@ pub(super) fn package(report: &Report, package: &PackageReport, page: &mut Page)
     let name = html(&shorten(&package.name, 200));
     page.force(&format!("### {} {name}\n\n{}.\n\n", package.package_type, headline(package, report.dry_run)));
     not_done(package, page);
-    let mut selected: Vec<_> = package.versions.iter().filter(|version| version.decision.is_selected()).collect();
+    let mut selected = selected_by_image(package);
     selected.sort_by_key(|version| rank(version.outcome));
     if !selected.is_empty() {
         versions(report, package, &selected, page);
@@ -164,7 +164,7 @@ fn row(report: &Report, package: &PackageReport, version: &VersionReport, with_t
     let tags = match (with_tags, version.tags.is_empty()) {
         (false, _) => String::new(),
         (true, true) => "*untagged* | ".to_owned(),
-        (true, false) => format!("{} | ", html(&shorten(&version.tags.join(", "), LONGEST_TAGS))),
+        (true, false) => format!("{} | ", html(&shorten(&tag_list(&version.tags), LONGEST_TAGS))),
     };
     let day = version.updated_at.max(version.created_at);
     let day = day.map(|day| day.strftime("%Y-%m-%d").to_string()).unwrap_or_default();
@@ -182,6 +182,8 @@ fn outcome(version: &VersionReport, package: &PackageReport, dry_run: bool) -> &
         (Some(Outcome::Retained), _) => "**retained**",
         _ if package.refused => "refused",
         (_, Decision::Restore) if dry_run => "would come back",
+        (_, Decision::Untag) if dry_run => "would lose tags",
+        (Some(Outcome::Done), Decision::Untag) => "tags taken off",
         _ if dry_run => "would go",
         (Some(Outcome::Done), Decision::Restore) => "restored",
         (Some(Outcome::Done), _) => "deleted",
