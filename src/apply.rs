@@ -342,7 +342,8 @@ impl Applier<'_> {
             (Outcome::Failed | Outcome::Unknown, Some(error)) => self.log.error(&format!("{what}: {error}")),
             (Outcome::Retained, Some(error)) => self.log.warning(&format!("{what} stays: {error}")),
             (outcome @ (Outcome::Done | Outcome::Gone), None) => {
-                self.log.line(&format!("  {} {what}", done_word(entry, outcome)));
+                let what = format!("{} {} {}", package.package_type, package.name, label(entry));
+                self.log.line(&format!("  {} {what} (id {})", done_word(entry, outcome), entry.id));
             }
             _ => {}
         }

@@ -2,13 +2,16 @@
 //!
 //! ```text
 //!  INPUT_*  --inputs-->  Inputs
-//!  owner, packages  <--github--  what is there
+//!  owner, packages  <--github--    what is there
+//!  manifests        <--registry--  what belongs together, where a decision depends on it
 //!                    |
-//!                  plan      pure: a decision and a reason for every version
+//!                  plan      pure: a decision and a reason for every version, by the image graph
 //!                    |
 //!                  report    the document everything is told from
 //!                    |
 //!                  apply     the one place that changes anything
+//!                    |
+//!                  verify    what was to stay is there, and whole
 //!                    |
 //!                  tell      log, summary, outputs
 //! ```

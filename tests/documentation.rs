@@ -88,9 +88,10 @@ fn every_example_of_the_readme_is_accepted_by_the_binary() {
         for inputs in with_of(&yaml(block)) {
             steps += 1;
             let simulator = Simulator::start(GitHub::new());
-            // a runner puts the secret in its place
-            let given = inputs.iter().filter(|(_, value)| !value.contains("${{"));
-            let step = given.fold(Step::new(simulator.url()), |step, (name, value)| step.input(name, value));
+            // a runner puts the secret and the number of the pull request in their places
+            let given = inputs.iter().filter(|(_, value)| !value.contains("${{ secrets."));
+            let given = given.map(|(name, value)| (name, value.replace("${{ github.event.number }}", "42")));
+            let step = given.fold(Step::new(simulator.url()), |step, (name, value)| step.input(name, &value));
             let ended = step.run();
             // the inputs are fine when GitHub is asked: this one knows no token
             assert!(ended.log.contains("401: Bad credentials"), "{block}\n{}", ended.log);
@@ -122,21 +123,22 @@ fn the_commands_of_the_readme_are_those_of_ci() {
 
 #[test]
 fn the_log_in_the_readme_has_the_form_of_a_real_one() {
-    use simulator::{Token, Version};
-    let versions =
-        [("1.0.0", 90.0), ("1.1.0-pr.41", 60.0), ("1.1.0-pr.42", 40.0), ("1.1.0", 30.0), ("1.2.0-pr.57", 2.0)];
-    let versions = versions.map(|(name, days)| Version::new(name).days_old(days)).to_vec();
-    let github = GitHub::new()
-        .organization("octo-org")
-        .token(runner::TOKEN, Token::workflow())
-        .package("octo-org", "npm", "left-pad", versions);
+    use simulator::{Token, images};
+    let packages = "platform-a 90 · release[v1.0] 90 -> platform-a,platform-b · signature[sha256-release.sig] 90 · \
+                    merged[pr-42] 40 -> platform-a,platform-b,attested · first[pr-41] 60 · lost 50 · young[pr-57] 2";
+    let github = GitHub::new().organization("octo-org").token(runner::TOKEN, Token::workflow()).package(
+        "octo-org",
+        "container",
+        "app",
+        images(packages),
+    );
     let simulator = Simulator::start(github);
-    let step = Step::new(simulator.url()).inputs("package-type=npm packages=left-pad older-than=7d");
-    let ended = step.input("tags", r".*-pr\.\d+").without("GITHUB_ACTIONS").run();
+    let step = Step::new(simulator.url()).inputs("tag-status=any tags=pr-.* older-than=14d concurrency=1");
+    let ended = step.without("GITHUB_ACTIONS").run();
     // what differs from day to day: moments, dates and ids
     let moments = regex::Regex::new(r"\d{4}-\d\d-\d\d(T[\d:]+Z)?|id \d+").expect("a pattern");
     let form = |text: &str| moments.replace_all(text.trim(), "_").into_owned();
     let readme = read("README.md");
     let shown = readme.split("```text\n").nth(1).and_then(|block| block.split("\n```").next()).expect("a log");
-    assert_eq!(form(&ended.log), form(shown));
+    assert_eq!(form(&ended.log), form(shown), "{}", ended.log);
 }
