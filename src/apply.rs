@@ -16,10 +16,10 @@ use crate::{
     clock::Clock,
     github::{GitHub, State},
     manifest::Manifests,
-    model::{Owner, Package, PackageType, Version},
-    plan::{name_of, version_name},
+    model::{Owner, Package, PackageType, Version, subject_of_fallback_tag},
+    plan::{name_of, reason::Reason, version_name},
     registry::{Registry, Unreadable},
-    report::{CutShort, Decision, Mode, Outcome, Report, VersionReport, file::ReportFile},
+    report::{CutShort, Decision, Mode, Outcome, Report, Role, VersionReport, file::ReportFile},
     stop::Stop,
     tell::{self, log::Log},
 };
@@ -128,8 +128,8 @@ impl Applier<'_> {
         self.tags(index, &package, known).await
     }
 
-    /// Deletes a package of which every version goes, if nothing was added since; otherwise its
-    /// versions go one by one, and GitHub keeps the last.
+    /// Deletes a package of which every version goes, if nothing was added or changed since;
+    /// otherwise its versions go one by one, but for the newest image.
     async fn whole_package(&mut self, index: usize, package: &Package, known: &mut Known) -> Result<(), Halt> {
         if self.stop.is_asked() {
             return Err(Halt::Run(CutShort::Cancelled));
@@ -139,7 +139,7 @@ impl Applier<'_> {
         known.read_at = self.clock.elapsed();
         let listed = self.look_again(index, package, known, &mut queue).await?;
         if listed != planned || queue.left() != planned {
-            self.report.packages[index].decision = None;
+            self.keep_the_package(index, &mut queue);
             return Ok(());
         }
         let change = change::delete_package(self.github, self.owner, package).await;
@@ -171,6 +171,24 @@ impl Applier<'_> {
             Ends::Stopped => halt = Some(Halt::Run(CutShort::Cancelled)),
         }
         halt.map_or(Ok(()), Err)
+    }
+
+    /// What the plan would have said if the package had not been to go.
+    fn keep_the_package(&mut self, index: usize, queue: &mut Queue) {
+        let package = &mut self.report.packages[index];
+        package.decision = None;
+        let is_tagged = |version: &VersionReport| version.tags.iter().any(|tag| subject_of_fallback_tag(tag).is_none());
+        let is_image = |version: &VersionReport| {
+            version.outcome == Some(Outcome::Planned) && version.role == Role::Root && is_tagged(version)
+        };
+        let Some(newest) = package.versions.iter().position(is_image) else { return };
+        let entry = &mut package.versions[newest];
+        entry.decision = Decision::Retain;
+        entry.outcome = Some(Outcome::Retained);
+        entry.reason = Reason::LastTaggedImage.to_string();
+        let what = label(entry);
+        let parts = queue.stays(newest);
+        self.skip_parts(index, &what, parts);
     }
 
     async fn versions(&mut self, index: usize, package: &Package, known: &mut Known) -> Result<(), Halt> {

@@ -338,3 +338,32 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_github_refuses_keeps_what_it_needs(
+        versions in packages(),
+        given in inputs(),
+        popular in prop::collection::vec(prop::bool::weighted(0.3), 12),
+    ) {
+        let mut versions = versions;
+        for (version, popular) in versions.iter_mut().zip(popular) {
+            version.downloads = if popular { 6_000 } else { 0 };
+        }
+        let simulator = Simulator::start(world(&versions));
+        let ended = run(&simulator, &given);
+        let left: BTreeSet<_> = {
+            let mut github = simulator.github();
+            github.package_mut("app").versions.iter().map(|version| version.name.clone()).collect()
+        };
+        let there: BTreeSet<_> = versions.iter().map(|version| version.name.clone()).collect();
+        prop_assert!(broken(&versions, &left).is_subset(&broken(&versions, &there)));
+        for (needer, needed) in needs(&versions) {
+            prop_assert!(!left.contains(&needer) || needed.is_subset(&left), "{needer} lost something: {}", ended.log);
+        }
+        let sum = ["deleted", "untagged", "retained", "failed", "skipped"].map(|name| ended.count(name)).iter().sum::<u64>();
+        prop_assert_eq!((sum, ended.count("deleted")), (ended.count("selected"), (there.len() - left.len()) as u64));
+    }
+}

@@ -220,6 +220,19 @@ fn case_17_the_last_tagged_image_stays_or_the_package_goes() {
 }
 
 #[test]
+fn a_package_to_which_something_was_added_is_not_deleted() {
+    let package = Package::with("I[a] 9 -> x,y · b[b] 3", |github| {
+        let push = |github: &mut GitHub| github.push("app", Version::image("new", &["new"]));
+        let push = Effect::Meanwhile(std::sync::Arc::new(push));
+        github.fault(Fault::on("GET", "/versions?", push).after(1).times(1))
+    });
+    let ended = run(&package.simulator, &[("tags", ".*"), ("delete-empty-package", "true")]);
+    assert_eq!((ended.code, ended.count("deleted"), ended.count("retained")), (Some(0), 3, 1), "{}", ended.log);
+    assert_eq!(package.simulator.github().left("app"), ["b", "new"]);
+    assert_eq!(package.reason(&ended, "b"), "last tagged image");
+}
+
+#[test]
 fn case_18_a_signature_is_no_image_and_stays_with_its_own() {
     goes("S[v1] 9 · T[sha256-S.sig] 3", &[("tags", ".*")], "");
 }
