@@ -1,7 +1,7 @@
-//! The worked cases that need no image graph: versions, inputs, and what goes.
+//! The worked cases of single images: versions, inputs, and what goes. `tests/images.rs` has those of
+//! images with parts.
 //!
-//! Each runs three ways where its rules allow it: as a legacy `docker` package, whose changes are
-//! made; as a `container`, planned in a dry run; and as `npm`, where every version has one tag.
+//! Each runs as a `container` and, where its rules allow it, as a legacy `docker` package.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod runner;
@@ -35,36 +35,37 @@ fn run(simulator: &Simulator, package_type: &str, inputs: &[(&str, &str)]) -> En
     inputs.iter().fold(step, |step, (name, value)| step.input(name, value)).run()
 }
 
-/// Checks which versions go, by their first tags (untagged ones by their names).
+/// Checks which versions go, by their first tags (untagged ones by their names): in a dry run, and
+/// then for real.
 #[track_caller]
 fn goes(state: &str, inputs: &[(&str, &str)], expected: &[&str]) {
     let containers_only = inputs.iter().any(|(name, _)| *name == "tag-status");
     let mut expected: Vec<String> = expected.iter().map(|name| (*name).to_owned()).collect();
     expected.sort();
-
-    let simulator = Simulator::start(world("container", versions(state, true)));
-    let dry = run(&simulator, "container", &[inputs, &[("dry-run", "true")]].concat());
     let named = |digest_or_tag: &String| {
         let of = |name: &str| simulator::digest_of(name) == *digest_or_tag;
         let names = state.split('·').filter_map(|text| text.trim().split_once('[')).map(|(name, _)| name);
         names.into_iter().find(|name| of(name)).map_or(digest_or_tag.clone(), str::to_owned)
     };
-    let mut planned: Vec<_> = dry.decided("delete").iter().map(named).collect();
-    planned.sort();
-    assert_eq!(planned, expected, "as a container: {}", dry.log);
-    assert_eq!((dry.code, simulator.changes().len()), (Some(0), 0));
-    if containers_only {
-        return;
-    }
+    for package_type in ["container", "docker"] {
+        if containers_only && package_type == "docker" {
+            continue;
+        }
+        let simulator = Simulator::start(world(package_type, versions(state, package_type == "container")));
+        let dry = run(&simulator, package_type, &[inputs, &[("dry-run", "true")]].concat());
+        let mut planned: Vec<_> = dry.decided("delete").iter().map(named).collect();
+        planned.sort();
+        assert_eq!(planned, expected, "{package_type}: {}", dry.log);
+        assert_eq!((dry.code, simulator.changes().len()), (Some(0), 0));
 
-    let simulator = Simulator::start(world("docker", versions(state, false)));
-    let before = simulator.github().left("app");
-    let live = run(&simulator, "docker", inputs);
-    let after = simulator.github().left("app");
-    let mut gone: Vec<_> = before.into_iter().filter(|name| !after.contains(name)).collect();
-    gone.sort();
-    assert_eq!(gone, expected, "as a docker package: {}", live.log);
-    assert_eq!((live.code, live.count("deleted")), (Some(0), expected.len() as u64));
+        let before = simulator.github().left("app");
+        let live = run(&simulator, package_type, inputs);
+        let after = simulator.github().left("app");
+        let mut gone: Vec<_> = before.iter().filter(|name| !after.contains(name)).map(named).collect();
+        gone.sort();
+        assert_eq!(gone, expected, "{package_type}: {}", live.log);
+        assert_eq!((live.code, live.count("deleted")), (Some(0), expected.len() as u64));
+    }
 }
 
 #[test]

@@ -70,10 +70,10 @@ pub(super) fn headline(package: &PackageReport, dry_run: bool) -> String {
     }
     let is_planned = |version: &VersionReport| version.outcome == Some(Outcome::Planned);
     let is_over = package.versions.iter().any(|version| version.at.is_some());
-    let (go, come, lose) = match (dry_run, is_over, package.versions.iter().any(is_planned)) {
-        (true, ..) => ("would go", "would come back", "would lose"),
-        (false, true, false) => ("were to go", "were to come back", "were to lose"),
-        _ => ("go", "come back", "lose"),
+    let (go, come, off) = match (dry_run, is_over, package.versions.iter().any(is_planned)) {
+        (true, ..) => ("would go", "would come back", "would come off"),
+        (false, true, false) => ("were to go", "were to come back", "were to come off"),
+        _ => ("go", "come back", "come off"),
     };
     let (deleted, restored) = (count(Decision::Delete), count(Decision::Restore));
     let (retained, untagged) = (count(Decision::Retain), count(Decision::Untag));
@@ -85,7 +85,7 @@ pub(super) fn headline(package: &PackageReport, dry_run: bool) -> String {
     }
     let mut text = format!("{deleted} of {total} versions {go}");
     if untagged > 0 {
-        text.push_str(&format!(", {untagged} {lose} tags"));
+        text.push_str(&format!(", tags {off} {untagged}"));
     }
     if retained > 0 {
         text.push_str(&format!(", {retained} more cannot"));
