@@ -119,8 +119,9 @@ fn a_hostile_package_name_and_owner_are_only_ever_text() {
 
 fn many(count: usize) -> Ended {
     let versions = (0..count).map(|number| Version::image(&number.to_string(), &[&format!("{number:0>120}-pr")]));
-    let simulator = Simulator::start(world("container", versions.collect()));
-    Step::new(simulator.url()).inputs("packages=app tags=.*-pr dry-run=true points-per-minute=0").run()
+    let simulator = Simulator::start(world("docker", versions.collect()));
+    let inputs = "package-type=docker packages=app tags=.*-pr dry-run=true points-per-minute=0";
+    Step::new(simulator.url()).inputs(inputs).run()
 }
 
 #[test]
