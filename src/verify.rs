@@ -48,7 +48,11 @@ pub async fn look(
             Unreadable::Failed(why) => why,
         })?;
     }
-    let mut there: HashSet<String> = listed.iter().map(|version| version.name.clone()).collect();
+    // a listing may still show for a while what was deleted
+    let is_deleted = |version: &VersionReport| was_deleted(version) && version.outcome == Some(Outcome::Done);
+    let deleted: HashSet<_> = report.versions.iter().filter(|version| is_deleted(version)).map(|it| it.id).collect();
+    let there = listed.iter().filter(|version| !deleted.contains(&version.id));
+    let mut there: HashSet<String> = there.map(|version| version.name.clone()).collect();
     let mut gone = Vec::new();
     for (place, version) in report.versions.iter().enumerate() {
         if there.contains(&version.name) || !was_to_stay(version) {

@@ -669,6 +669,42 @@ fn what_an_index_pushed_under_way_needs_is_brought_back() {
 }
 
 #[test]
+fn a_listing_that_lags_behind_hides_nothing_that_is_needed_again() {
+    let state = "P[pr-1] -> a1,b1 · v[v1]";
+    let all = images(&format!("{state} · N[v2] 0.0 -> a1,b1"));
+    let index = all.last().expect("the index").clone();
+    // it shows what was deleted, beside the index that needs it
+    let lagging = world(all).listing("app");
+    let package = Package::with(state, |github| {
+        let push = Effect::Meanwhile(std::sync::Arc::new(move |github: &mut GitHub| github.push("app", index.clone())));
+        github
+            .fault(Fault::on("DELETE", "/versions/", push).after(2).times(1))
+            .fault(Fault::on("GET", "/versions?", Effect::Answer(lagging)).after(1).times(1))
+    });
+    let ended = run(&package.simulator, &[("tags", "pr-.*")]);
+    assert_eq!((ended.code, ended.count("deleted")), (Some(0), 1), "{}", ended.log);
+    assert!(package.simulator.github().broken_images().is_empty(), "{}", ended.log);
+}
+
+#[test]
+fn what_is_brought_back_comes_with_all_it_lists() {
+    let state = "J -> a1,b1 · P[pr-1] -> J,c1 · v[v1]";
+    let package = Package::with(state, |github| {
+        let index = images("J -> a1,b1 · N[v2] 0.0 -> J").into_iter().find(|version| version.tags == ["v2"]);
+        let index = index.expect("the index");
+        let push = Effect::Meanwhile(std::sync::Arc::new(move |github: &mut GitHub| github.push("app", index.clone())));
+        github.fault(Fault::on("DELETE", "/versions/", push).after(4).times(1))
+    });
+    let ended = run(&package.simulator, &[("tags", "pr-.*"), ("concurrency", "1")]);
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert!(package.simulator.github().broken_images().is_empty(), "{}", ended.log);
+    let restored: Vec<_> =
+        package.simulator.changes().into_iter().filter(|change| change.ends_with("/restore")).collect();
+    assert_eq!(restored.len(), 3, "J and what it lists, not c1: {restored:?}");
+    assert_eq!((package.outcome(&ended, "J"), package.outcome(&ended, "c1")), ("skipped".into(), "done".into()));
+}
+
+#[test]
 fn nothing_is_looked_at_again_without_verify_or_without_a_change() {
     let package = Package::new("P[pr-1] · v[v1]");
     package.goes(&[("tags", "pr-.*"), ("verify", "false")]);

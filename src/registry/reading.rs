@@ -251,6 +251,10 @@ fn unreadable(what: &str, failure: &Failure) -> Unreadable {
              Personal access token (classic): the scope read:packages"
         }
         FailureKind::Status(404) => "Is registry-url right, and may the token read the package?",
+        FailureKind::Unreachable => {
+            "It was tried several times. Is registry-url right, and does the runner reach that host? Otherwise run the \
+             job again later"
+        }
         _ => {
             "It was tried several times. Run the job again later; should this one version never answer, delete it by \
              hand in the settings of the package"
