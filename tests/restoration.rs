@@ -140,3 +140,29 @@ fn a_token_that_may_only_delete_is_told_what_it_lacks() {
     assert!(ended.log.contains("lacks the scope write:packages"), "{}", ended.log);
     assert_eq!(simulator.changes().len(), 1);
 }
+
+#[test]
+fn an_image_comes_back_by_its_ids_and_by_its_tag_alone_it_is_told_to_lack_its_parts() {
+    for (select, whole) in [("version-ids", true), ("deleted-within", true), ("tags", false)] {
+        let images = simulator::images("I[pr-1] -> a,b · R subject a · v[v1]");
+        let simulator = Simulator::start(npm(Vec::new()).package("octo-org", "container", "app", images));
+        let deleted = Step::new(simulator.url()).input("tags", "pr-.*").run();
+        assert_eq!((deleted.code, deleted.count("deleted")), (Some(0), 4), "{}", deleted.log);
+        let ids = deleted.json("deleted-versions");
+        let ids: Vec<_> = ids.as_array().into_iter().flatten().map(|version| version["id"].to_string()).collect();
+        let value = match select {
+            "version-ids" => ids.join("\n"),
+            "deleted-within" => "1h".to_owned(),
+            _ => "pr-.*".to_owned(),
+        };
+        let restored = Step::new(simulator.url()).inputs("mode=restore packages=app").input(select, &value).run();
+        assert_eq!(
+            (restored.code, restored.count("restored")),
+            (Some(0), if whole { 4 } else { 1 }),
+            "{}",
+            restored.log
+        );
+        assert_eq!(simulator.github().broken_images().is_empty(), whole);
+        assert_eq!(restored.log.contains("the parts of an image have no tags"), !whole, "{}", restored.log);
+    }
+}

@@ -7,7 +7,12 @@ use super::{
     pick::{all_match, excluded, is, names},
     reason::Reason,
 };
-use crate::{inputs::Rules, manifest::Manifests, model::Version, report::Decision};
+use crate::{
+    inputs::Rules,
+    manifest::Manifests,
+    model::{PackageType, Version},
+    report::Decision,
+};
 
 /// Plans a restoration.
 ///
@@ -17,7 +22,8 @@ pub fn restoration(listings: Vec<(Listing, Vec<Version>)>, rules: &Rules, now: T
     let mut packages: Vec<_> =
         listings.into_iter().map(|(listing, still_active)| of_package(listing, still_active, rules, now)).collect();
     limit(&mut packages, rules.limit);
-    Plan { packages, warnings: Vec::new() }
+    let warnings = packages.iter().filter(|_| rules.tags.is_some()).filter_map(parts_are_left).collect();
+    Plan { packages, warnings }
 }
 
 fn of_package(listing: Listing, still_active: Vec<Version>, rules: &Rules, now: Timestamp) -> PackagePlan {
@@ -49,6 +55,19 @@ fn of_package(listing: Listing, still_active: Vec<Version>, rules: &Rules, now: 
     let active_ones = still_active.into_iter();
     verdicts.extend(active_ones.map(|version| Verdict::alone(version, Decision::Keep, Reason::NotDeleted)));
     PackagePlan { package, active, verdicts, hold, goes_whole: false, manifests: Manifests::default() }
+}
+
+/// The parts of an image have no tags: who restores by tag gets a root that lacks them.
+fn parts_are_left(package: &PackagePlan) -> Option<String> {
+    let comes_back = package.verdicts.iter().any(|verdict| verdict.decision == Decision::Restore);
+    (comes_back && package.package.package_type == PackageType::Container).then(|| {
+        format!(
+            "container {}: this version restores exactly the versions that are picked, and the parts of an image have no \
+             tags. To get whole images back, name them by version-ids (the report and the summary of the deletion have \
+             them all), or use deleted-within without tags",
+            package.package.name
+        )
+    })
 }
 
 fn comes_back(version: &Version, rules: &Rules, now: Timestamp) -> Result<Reason, Reason> {
