@@ -319,9 +319,8 @@ impl Applier<'_> {
             if !planned(version) {
                 continue;
             }
-            let Some(manifest) = known.manifests.read.get(&version.name) else { continue };
             let mark = format!("{} of {} at {}", version.untag.join(" "), version.name, self.clock.now());
-            let change = untagger.untag(version.id, manifest, &version.untag, &mark).await;
+            let change = untagger.untag(version, known.manifests.read.get(&version.name), &mark).await;
             if let Some(halt) = self.settle(index, place, change, &mut Queue::default()) {
                 return Err(halt);
             }

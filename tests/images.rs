@@ -742,6 +742,15 @@ fn a_tag_comes_off_an_index_and_off_several_images_each_by_itself() {
 }
 
 #[test]
+fn a_tag_comes_off_a_child_that_was_never_read() {
+    let package = Package::new("a[pr-1-amd64,keep-amd64] · I[pr-1] -> a,b · w[v1]");
+    let ended = run(&package.simulator, &[("tags", "pr-.*"), ("partial-match", "untag")]);
+    assert_eq!((ended.code, ended.count("untagged"), ended.count("deleted")), (Some(0), 1, 2), "{}", ended.log);
+    assert_eq!(package.simulator.github().left("app"), ["keep-amd64", "v1"]);
+    assert!(package.simulator.pulls().values().all(|count| *count == 1));
+}
+
+#[test]
 fn what_protects_an_image_protects_its_tags() {
     let package = Package::new("S[pr-1,latest] · T[pr-2,v2] 3 · w[v3]");
     let inputs = [("tags", "pr-.*"), ("partial-match", "untag"), ("older-than", "7d")];

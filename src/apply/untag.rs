@@ -16,7 +16,7 @@ use crate::{
     manifest::{Manifest, digest_of},
     model::{Owner, Package, Version},
     registry::{Registry, repository},
-    report::Outcome,
+    report::{Outcome, VersionReport},
 };
 
 /// The waits between looks at the listing, in seconds: half a minute in all, as for any fault.
@@ -34,11 +34,22 @@ pub(super) struct Untagger<'a> {
 }
 
 impl Untagger<'_> {
-    /// Takes these tags off a version; `mark` is different in each run.
-    pub(super) async fn untag(&self, id: u64, manifest: &Manifest, tags: &[String], mark: &str) -> Change {
+    /// Takes the tags that are to go off a version; `mark` is different in each run. The manifest is
+    /// read if it was not: that of a child that an index tells all about.
+    pub(super) async fn untag(&self, version: &VersionReport, manifest: Option<&Manifest>, mark: &str) -> Change {
+        let repository = repository(self.owner, self.package);
+        let read = match manifest {
+            Some(manifest) => Ok(Some(manifest.clone())),
+            None => self.registry.manifest(&repository, &version.name).await,
+        };
+        let manifest = match read {
+            Ok(Some(manifest)) => manifest,
+            Ok(None) => return Change::failed_with("the registry knows no such manifest".to_owned()),
+            Err(failure) => return not_pushed(&failure),
+        };
+        let (id, tags) = (version.id, version.untag.as_slice());
         let (media_type, bytes) = manifest.emptied(mark);
         let digest = digest_of(&bytes);
-        let repository = repository(self.owner, self.package);
         let mut moved = Vec::new();
         let mut refused = None;
         for tag in tags {
