@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use crate::{
     clock::Clock,
     github::{GitHub, State},
+    graph::subjects_of,
     manifest::Manifests,
     model::{Owner, Package, PackageType, Version, subject_of_fallback_tag},
     plan::{name_of, reason::Reason, version_name},
@@ -136,13 +137,24 @@ impl Applier<'_> {
         }
         let mut queue = Queue::of(&self.report.packages[index]);
         let planned = queue.left();
-        known.read_at = self.clock.elapsed();
-        let listed = self.look_again(index, package, known, &mut queue).await?;
-        if listed != planned || queue.left() != planned {
-            self.keep_the_package(index, &mut queue);
-            return Ok(());
-        }
-        let change = change::delete_package(self.github, self.owner, package).await;
+        let mut rounds = 0;
+        let change = loop {
+            known.read_at = self.clock.elapsed();
+            let new = self.look_again(index, package, known, &mut queue).await?;
+            if new > 0 || queue.left() != planned {
+                self.keep_the_package(index, &mut queue);
+                return Ok(());
+            }
+            let until = known.read_at + STALE;
+            let change = change::delete_package(self.github, self.owner, package, until).await;
+            rounds += 1;
+            if !matches!(change.ends, Ends::Stale) {
+                break change;
+            }
+            if rounds > MOST_ROUNDS {
+                return Err(Halt::Run(CutShort::Limit));
+            }
+        };
         if matches!(change.outcome, Outcome::Done) {
             self.log.line(&format!(
                 "  deleted the package {} {} with all its versions",
@@ -315,8 +327,16 @@ impl Applier<'_> {
             // a tag may have moved to another image in the meantime: it is looked at right before
             known.read_at = self.clock.elapsed();
             self.look_again(index, package, known, &mut Queue::default()).await?;
-            let version = &self.report.packages[index].versions[place];
+            let versions = &self.report.packages[index].versions;
+            let version = &versions[place];
             if !planned(version) {
+                continue;
+            }
+            // a part whose image stays is needed by it, and so would not have gone
+            let is_gone = |needer: &VersionReport| matches!(needer.outcome, Some(Outcome::Done | Outcome::Gone));
+            let needers = version.after.iter().filter_map(|needer| versions.get(*needer));
+            if let Some(needer) = needers.into_iter().find(|needer| !is_gone(needer)).map(label) {
+                self.skip_parts(index, &needer, vec![place]);
                 continue;
             }
             let mark = format!("{} of {} at {}", version.untag.join(" "), version.name, self.clock.now());
@@ -418,7 +438,7 @@ impl Applier<'_> {
     }
 
     /// Holds the plan against a new listing: what changed since is left alone, and so is what a
-    /// version that is new needs. Returns how many versions there are.
+    /// version that is new needs. Returns how many versions are new.
     async fn look_again(
         &mut self,
         index: usize,
@@ -455,7 +475,7 @@ impl Applier<'_> {
         if !new.is_empty() && package.package_type == PackageType::Container {
             self.keep_what_is_new(index, package, known, &new, queue).await?;
         }
-        Ok(versions.len())
+        Ok(new.len())
     }
 
     /// What was pushed since the plan was made may need what the plan deletes.
@@ -479,7 +499,17 @@ impl Applier<'_> {
         for version in new {
             let listed = known.manifests.read.get(&version.name).into_iter().flat_map(|manifest| &manifest.children);
             let listed = listed.filter_map(|child| places.get(&child.digest).copied());
-            for place in listed.filter(|place| queue.is_unsettled(*place)).collect::<Vec<_>>() {
+            let mut needed: Vec<_> = listed.filter(|place| queue.is_unsettled(*place)).collect();
+            // what referred to nothing, or listed what was gone, does so no longer
+            let versions = self.report.packages[index].versions.iter().enumerate();
+            let speaks_of_it = |entry: &VersionReport| {
+                let manifest = known.manifests.read.get(&entry.name);
+                let lists = manifest.is_some_and(|it| it.children.iter().any(|child| child.digest == version.name));
+                lists || subjects_of(&entry.tags, manifest).any(|subject| subject == version.name)
+            };
+            let speaking = versions.filter(|(place, entry)| queue.is_unsettled(*place) && speaks_of_it(entry));
+            needed.extend(speaking.map(|(place, _)| place));
+            for place in needed {
                 let mut parts = queue.stays(place);
                 parts.push(place);
                 self.skip_parts(index, &name_of(version), parts);
@@ -543,7 +573,9 @@ fn package_of(report: &Report, index: usize) -> Package {
 
 /// How a planned version differs from what is there now.
 fn changed(entry: &VersionReport, version: &Version) -> Option<String> {
-    let tags = version.tags.clone().unwrap_or_default();
+    let Some(tags) = version.tags.clone() else {
+        return Some("GitHub does not say any more what tags it has".to_owned());
+    };
     let sorted = |tags: &[String]| {
         let mut tags = tags.to_vec();
         tags.sort();

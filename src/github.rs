@@ -4,7 +4,7 @@
 //! See <https://docs.github.com/rest/packages/packages>. Nine operations stand below three bases:
 //! `/orgs/{org}`, `/user` and `/users/{username}`.
 
-use std::{borrow::Cow, rc::Rc, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, rc::Rc, time::Duration};
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use crate::{
     clock::Clock,
-    failure::Failure,
+    failure::{Failure, FailureKind},
     inputs::Pace,
     model::{Owner, OwnerKind, Package, PackageType, Version},
     stop::Stop,
@@ -28,7 +28,11 @@ mod wire;
 
 pub use http::Changed;
 use http::Http;
+use listing::Pages;
 pub use pace::Room;
+
+/// How often a package that does not keep still is listed.
+const MOST_LISTINGS: u32 = 6;
 
 /// What stays as it is in a path segment: the unreserved characters of RFC 3986, section 2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -58,6 +62,14 @@ pub struct PackageAnswer {
     pub package: Package,
     /// GitHub's count of its active versions; informational.
     pub version_count: Option<u64>,
+}
+
+/// A listing of versions, and how sure it is.
+struct Listed {
+    versions: Vec<Version>,
+    pages: u64,
+    /// Whether some came twice: the package changed under way.
+    repeats: bool,
 }
 
 /// A user or an organization, as GitHub tells it.
@@ -132,10 +144,10 @@ impl GitHub {
     ///
     /// 400 "Invalid argument." for container packages with a token that may not list them
     /// (`GITHUB_TOKEN`), or as any call can fail. Nothing is returned of a listing with a gap.
-    pub async fn packages(&self, owner: &Owner, package_type: PackageType) -> Result<Vec<Package>, Failure> {
+    pub async fn packages(&self, owner: &Owner, package_type: PackageType) -> Result<Vec<PackageAnswer>, Failure> {
         let address = self.below(owner, &["packages"], &[("package_type", package_type.as_str())]);
-        let packages: Vec<wire::Package> = listing::all_pages(&self.http, address).await?;
-        Ok(packages.into_iter().map(|package| package.into_model(package_type)).collect())
+        let packages: Pages<wire::Package> = listing::all_pages(&self.http, address).await?;
+        Ok(packages.items.into_iter().map(|package| package.into_answer(package_type)).collect())
     }
 
     /// `GET …/packages/{package_type}/{package_name}`.
@@ -150,18 +162,17 @@ impl GitHub {
         name: &str,
     ) -> Result<PackageAnswer, Failure> {
         let address = self.below(owner, &["packages", package_type.as_str(), name], &[]);
-        let package = self.http.read::<wire::Package>(address).await?.body;
-        let version_count = package.version_count.as_u64();
-        Ok(PackageAnswer { package: package.into_model(package_type), version_count })
+        Ok(self.http.read::<wire::Package>(address).await?.body.into_answer(package_type))
     }
 
-    /// `DELETE …/packages/{package_type}/{package_name}`: with all its versions.
+    /// `DELETE …/packages/{package_type}/{package_name}`: with all its versions, sent no later than
+    /// `until` by [`Clock::elapsed`].
     ///
     /// # Errors
     ///
     /// 400 for a public package with a version of more than 5,000 downloads, or as any call can fail.
-    pub async fn delete_package(&self, owner: &Owner, package: &Package) -> Result<Changed, Failure> {
-        self.http.change(Method::DELETE, self.of_package(owner, package, &[], &[]), Duration::MAX).await
+    pub async fn delete_package(&self, owner: &Owner, package: &Package, until: Duration) -> Result<Changed, Failure> {
+        self.http.change(Method::DELETE, self.of_package(owner, package, &[], &[]), until).await
     }
 
     /// `POST …/packages/{package_type}/{package_name}/restore`.
@@ -179,16 +190,51 @@ impl GitHub {
     ///
     /// As any call can fail. Nothing is returned of a listing with a gap.
     pub async fn versions(&self, owner: &Owner, package: &Package, state: State) -> Result<Vec<Version>, Failure> {
+        Ok(self.list_versions(owner, package, state).await?.versions)
+    }
+
+    /// Every active version, and none overlooked: what is deleted between two pages moves others
+    /// from the one to the other, unseen. `expected` is how many there are said to be.
+    ///
+    /// # Errors
+    ///
+    /// If the package does not keep still, or as any call can fail.
+    pub async fn all_versions(
+        &self,
+        owner: &Owner,
+        package: &Package,
+        expected: Option<u64>,
+    ) -> Result<Vec<Version>, Failure> {
+        let mut before: Option<BTreeSet<u64>> = None;
+        for _ in 0..MOST_LISTINGS {
+            let Listed { versions, pages, repeats } = self.list_versions(owner, package, State::Active).await?;
+            let as_expected = !repeats && expected == Some(versions.len() as u64) && before.is_none();
+            let ids: BTreeSet<u64> = versions.iter().map(|version| version.id).collect();
+            if pages == 1 || as_expected || before.as_ref() == Some(&ids) {
+                return Ok(versions);
+            }
+            before = Some(ids);
+        }
+        Err(Failure {
+            kind: FailureKind::Incomplete,
+            request: format!("GET {}", self.of_package(owner, package, &["versions"], &[]).path()),
+            message: format!("the package changed each of the {MOST_LISTINGS} times it was listed"),
+            request_id: None,
+            perhaps_done: false,
+        })
+    }
+
+    async fn list_versions(&self, owner: &Owner, package: &Package, state: State) -> Result<Listed, Failure> {
         let address = self.of_package(owner, package, &["versions"], &[("state", state.as_str())]);
-        let versions: Vec<wire::Version> = listing::all_pages(&self.http, address).await?;
-        let mut versions: Vec<_> =
-            versions.into_iter().map(|version| version.into_model(package.package_type)).collect();
+        let Pages { items, pages } = listing::all_pages::<wire::Version>(&self.http, address).await?;
+        let count = items.len();
+        let mut versions: Vec<_> = items.into_iter().map(|version| version.into_model(package.package_type)).collect();
         // a push between two pages moves versions from one to the next: they come twice
         let mut seen = std::collections::HashSet::new();
         versions.reverse();
         versions.retain(|version| seen.insert(version.id));
         versions.reverse();
-        Ok(versions)
+        Ok(Listed { repeats: versions.len() < count, versions, pages })
     }
 
     /// `GET …/versions/{package_version_id}`.

@@ -60,7 +60,7 @@ impl ImageGraph {
                     None => add(&mut nodes[place].missing, digest.to_owned()),
                 }
             }
-            for digest in subjects_of(version, manifest) {
+            for digest in subjects_of(version.tags.as_deref().unwrap_or_default(), manifest) {
                 match places.get(digest.as_str()) {
                     Some(subjects) => {
                         join(&mut nodes, place, subjects, |node| (&mut node.subjects, &mut node.referrers));
@@ -83,8 +83,7 @@ impl ImageGraph {
     /// its own, or else the newest.
     fn find_roots(&mut self, tagged: Vec<usize>) {
         let mut anchored = vec![false; self.nodes.len()];
-        let is_free = |node: &Node| node.parents.is_empty() && node.subjects.is_empty();
-        let free: Vec<_> = (0..self.nodes.len()).filter(|place| is_free(&self.nodes[*place])).collect();
+        let free: Vec<_> = (0..self.nodes.len()).filter(|place| self.needed_by(*place).next().is_none()).collect();
         let count = free.len();
         for (number, root) in free.into_iter().chain(tagged).chain(0..self.nodes.len()).enumerate() {
             if anchored[root] || (number >= count && !self.leads_a_circle(root, |_| true)) {
@@ -133,16 +132,16 @@ impl ImageGraph {
         self.nodes[place].is_dangling
     }
 
-    /// What it needs as long as it stays.
+    /// What it needs as long as it stays. What nobody can pull needs nothing.
     pub fn needs(&self, place: usize) -> impl Iterator<Item = usize> {
         let node = &self.nodes[place];
-        node.children.iter().chain(&node.referrers).copied()
+        node.children.iter().chain(&node.referrers).copied().filter(|_| !node.is_dangling)
     }
 
     /// What needs it as long as that stays.
     pub fn needed_by(&self, place: usize) -> impl Iterator<Item = usize> {
         let node = &self.nodes[place];
-        node.parents.iter().chain(&node.subjects).copied()
+        node.parents.iter().chain(&node.subjects).copied().filter(|needer| !self.nodes[*needer].is_dangling)
     }
 
     /// What it lists that is there.
@@ -222,8 +221,8 @@ fn places_of<'a>(versions: impl Iterator<Item = &'a Version>, wanted: impl Fn(&V
 }
 
 /// The digests a version refers to: the subject of its manifest, and what its fallback tags name.
-fn subjects_of(version: &Version, manifest: Option<&Manifest>) -> impl Iterator<Item = String> {
-    let by_tag = version.tags.iter().flatten().filter_map(|tag| subject_of_fallback_tag(tag));
+pub fn subjects_of(tags: &[String], manifest: Option<&Manifest>) -> impl Iterator<Item = String> {
+    let by_tag = tags.iter().filter_map(|tag| subject_of_fallback_tag(tag));
     let by_manifest = manifest.and_then(|manifest| manifest.subject.clone());
     by_tag.chain(by_manifest)
 }

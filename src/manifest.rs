@@ -15,11 +15,11 @@ const INDEXES: [&str; 2] =
 const IMAGES: [&str; 2] =
     ["application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json"];
 
-/// What a client has to accept, to be given an index as an index
-/// (OCI distribution specification, "Pulling manifests").
+/// What a client has to accept, to be given an index as an index, and to be given at all what
+/// nobody knows yet (OCI distribution specification, "Pulling manifests").
 pub const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
                             application/vnd.docker.distribution.manifest.list.v2+json, \
-                            application/vnd.docker.distribution.manifest.v2+json";
+                            application/vnd.docker.distribution.manifest.v2+json, */*;q=0.1";
 
 /// What is known of the manifests of a package, by their digests.
 #[derive(Clone, Debug, Default)]

@@ -8,10 +8,10 @@ use tokio::sync::OnceCell;
 use crate::{
     clock::Clock,
     failure::Failure,
-    github::{GitHub, State},
+    github::{GitHub, PackageAnswer, State},
     inputs::{IfMissing, Inputs, VersionReference},
     manifest::Manifests,
-    model::{Owner, Package, Version},
+    model::{Owner, Version},
     plan::Listing,
     report::Mode,
     tell::log::Log,
@@ -66,7 +66,7 @@ pub struct Reader<'a> {
 /// A package that is to be read; what a listing told of it already.
 enum Wanted {
     Named(String),
-    Listed(Package),
+    Listed(PackageAnswer),
 }
 
 impl Reader<'_> {
@@ -96,7 +96,7 @@ impl Reader<'_> {
         let listed = self.github.packages(self.owner, self.inputs.package_type).await;
         let listed = listed.map_err(|failure| self.cannot_list(&failure))?;
         for glob in &selection.globs {
-            if !listed.iter().any(|package| glob.is_match(&package.name)) {
+            if !listed.iter().any(|listed| glob.is_match(&listed.package.name)) {
                 self.log.warning(&format!(
                     "packages: no {} package of {} matches {}",
                     self.inputs.package_type,
@@ -106,12 +106,13 @@ impl Reader<'_> {
             }
         }
         let mut known: BTreeSet<_> = selection.names.iter().cloned().collect();
-        for package in listed {
-            let matches = selection.globs.iter().any(|glob| glob.is_match(&package.name));
+        for answer in listed {
+            let name = &answer.package.name;
+            let matches = selection.globs.iter().any(|glob| glob.is_match(name));
             // what is being deleted as a whole is listed under such a name for a while
-            let is_remnant = package.name.starts_with("deleted_");
-            if matches && !is_remnant && !taken_away(&package.name) && known.insert(package.name.clone()) {
-                wanted.push(Wanted::Listed(package));
+            let is_remnant = name.starts_with("deleted_");
+            if matches && !is_remnant && !taken_away(name) && known.insert(name.clone()) {
+                wanted.push(Wanted::Listed(answer));
             }
         }
         Ok(wanted)
@@ -135,14 +136,14 @@ impl Reader<'_> {
     async fn read(&self, wanted: Wanted, near: &OnceCell<Vec<String>>) -> Option<Read> {
         let read_at = self.clock.elapsed();
         let (name, package) = match wanted {
-            Wanted::Listed(package) => (package.name.clone(), Ok((package, None))),
+            Wanted::Listed(answer) => (answer.package.name.clone(), Ok(answer)),
             Wanted::Named(name) => {
                 let answer = self.github.package(self.owner, self.inputs.package_type, &name).await;
-                (name, answer.map(|answer| (answer.package, answer.version_count)))
+                (name, answer)
             }
         };
         let result = match package {
-            Ok((package, version_count)) => self.contents(package, version_count).await,
+            Ok(answer) => self.contents(answer).await,
             Err(failure) => Err(failure),
         };
         let result = match result {
@@ -163,9 +164,13 @@ impl Reader<'_> {
         Some(Read { name, read_at, result })
     }
 
-    async fn contents(&self, package: Package, version_count: Option<u64>) -> Result<Contents, Failure> {
+    async fn contents(&self, answer: PackageAnswer) -> Result<Contents, Failure> {
+        let PackageAnswer { package, version_count } = answer;
         let state = if self.inputs.mode == Mode::Restore { State::Deleted } else { State::Active };
-        let versions = self.github.versions(self.owner, &package, state).await?;
+        let versions = match state {
+            State::Active => self.github.all_versions(self.owner, &package, version_count).await?,
+            State::Deleted => self.github.versions(self.owner, &package, state).await?,
+        };
         let mut still_active = Vec::new();
         let mut active = Some(versions.len() as u64);
         if state == State::Deleted {
@@ -192,7 +197,7 @@ impl Reader<'_> {
         let all = near
             .get_or_init(async || {
                 let listed = self.github.packages(self.owner, package_type).await.unwrap_or_default();
-                listed.into_iter().map(|package| package.name).collect()
+                listed.into_iter().map(|answer| answer.package.name).collect()
             })
             .await;
         let near = near_names(name, all);

@@ -155,8 +155,7 @@ impl Verdict {
 /// Plans a deletion over all packages in question.
 pub fn deletion(listings: Vec<Listing>, rules: &Rules, guards: Guards, now: Timestamp) -> Plan {
     let mut drafts: Vec<_> = listings.into_iter().map(|listing| Draft::new(listing, rules, now)).collect();
-    bounds::apply_limit(&mut drafts, rules.limit);
-    drafts.iter_mut().for_each(Draft::retain_last_image);
+    bounds::hold_back(&mut drafts, rules.limit);
     let mut packages: Vec<_> = drafts.into_iter().map(Draft::into_plan).collect();
     bounds::apply_guards(&mut packages, guards);
     let warnings = warnings::of(&packages, rules);
@@ -176,8 +175,7 @@ pub fn depends_on_manifests(listing: &Listing, rules: &Rules, now: Timestamp) ->
         return rules.limit != Some(0);
     }
     let mut drafts = [Draft::new(listing.clone(), rules, now)];
-    bounds::apply_limit(&mut drafts, rules.limit);
-    drafts.iter_mut().for_each(Draft::retain_last_image);
+    bounds::hold_back(&mut drafts, rules.limit);
     drafts.iter().any(Draft::changes_anything)
 }
 

@@ -70,7 +70,7 @@ fn all_27_endpoints_are_spoken() {
             client.delete_version(&owner, &package, id, Duration::MAX).await.expect("deleted");
             assert_eq!(client.versions(&owner, &package, State::Deleted).await.expect("versions").len(), 1);
             client.restore_version(&owner, &package, id).await.expect("restored");
-            client.delete_package(&owner, &package).await.expect("deleted");
+            client.delete_package(&owner, &package, Duration::MAX).await.expect("deleted");
             client.restore_package(&owner, &package).await.expect("restored");
         }
     });

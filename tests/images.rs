@@ -126,6 +126,11 @@ fn goes(text: &str, inputs: &[(&str, &str)], expected: &str) {
     assert!(pulls.values().all(|count| *count <= 3), "three runs read no manifest more than once each: {pulls:?}");
 }
 
+/// Something else that happens at a request.
+fn meanwhile(change: impl Fn(&mut GitHub) + Send + Sync + 'static) -> Effect {
+    Effect::Meanwhile(std::sync::Arc::new(change))
+}
+
 const UNTAGGED: [(&str, &str); 2] = [("tag-status", "untagged"), ("older-than", "7d")];
 const DUMMY: [(&str, &str); 2] = [("exclude-tags", "dummy"), ("untagged-grace", "0s")];
 
@@ -230,6 +235,28 @@ fn a_package_to_which_something_was_added_is_not_deleted() {
     assert_eq!((ended.code, ended.count("deleted"), ended.count("retained")), (Some(0), 3, 1), "{}", ended.log);
     assert_eq!(package.simulator.github().left("app"), ["b", "new"]);
     assert_eq!(package.reason(&ended, "b"), "last tagged image");
+}
+
+#[test]
+fn a_package_goes_only_if_just_what_was_planned_is_there() {
+    let relisting = |effect| Fault::on("GET", "/versions?", effect).after(1).times(1);
+    let whole = "DELETE /orgs/octo-org/packages/container/app".to_owned();
+    let inputs = [("tag-status", "any"), ("tags", ".*"), ("untagged-grace", "0s"), ("delete-empty-package", "true")];
+    // one is gone and another is new: there are as many as before
+    let package = Package::with("a[a] 9 · b[b] 5", |github| {
+        github.fault(relisting(meanwhile(|github| {
+            github.delete(&simulator::digest_of("b"));
+            github.push("app", Version::image("new", &["v9"]));
+        })))
+    });
+    let ended = run(&package.simulator, &inputs);
+    assert!(!package.simulator.changes().contains(&whole), "{}", ended.log);
+    // one is gone and nothing else is there
+    let package = Package::with("u · S[v1] · T[sha256-S.sig]", |github| {
+        github.fault(relisting(meanwhile(|github| github.delete(&simulator::digest_of("u")))))
+    });
+    let ended = run(&package.simulator, &inputs);
+    assert_eq!(package.simulator.changes(), [whole], "{}", ended.log);
 }
 
 #[test]
@@ -358,6 +385,13 @@ fn orphaned_referrers_are_taken_when_their_subject_is_gone_for_good() {
 }
 
 #[test]
+fn a_sweep_of_orphans_takes_what_it_makes_an_orphan() {
+    // R goes for want of its subject, and then RR has none
+    let state = "v[v1] · R subject gone · RR[named] subject R · K[keep] subject R";
+    goes(state, &[("delete-orphaned-images", "true"), ("exclude-tags", "keep")], "R RR");
+}
+
+#[test]
 fn signatures_of_every_platform_stay_with_what_keep_latest_spares() {
     let image = |number: u32, days: u32| {
         let (a, b) = (format!("a{number}"), format!("b{number}"));
@@ -416,6 +450,8 @@ fn fallback_tags_that_run_in_a_circle_are_walked_once() {
             version.tags = fallback(&a);
         }
     }
+    let one = run(&package.simulator, &[("version-ids", &a), ("packages", "app"), ("dry-run", "true")]);
+    assert_eq!(one.count("selected"), 2, "what hangs on it goes along: {}", one.log);
     let ids = format!("{a}\n{b}");
     let both = run(&package.simulator, &[("version-ids", &ids), ("packages", "app")]);
     assert_eq!((both.code, both.count("deleted")), (Some(0), 2), "{}", both.log);
@@ -495,6 +531,76 @@ fn a_dangling_tag_stays_and_stops_nothing() {
     assert!(ended.log.contains("::warning") && ended.log.contains("knows no manifest"), "{}", ended.log);
     let asked = package.simulator.requests().into_iter().filter(|request| request.path.ends_with(&dangling));
     assert_eq!(asked.count(), 2, "it is asked for twice");
+}
+
+#[test]
+fn what_is_dangling_needs_nothing() {
+    let package = Package::new("d[pr-2] · R subject d · v[v1]");
+    let dangling = package.digest("d");
+    for version in &mut package.simulator.github().package_mut("app").versions {
+        if version.name == dangling {
+            version.manifest = None;
+        }
+    }
+    assert_eq!(package.goes(&UNTAGGED), ["R"]);
+}
+
+#[test]
+fn a_manifest_of_a_kind_that_nobody_knows_is_a_leaf() {
+    let media_type = "application/vnd.oci.artifact.manifest.v1+json";
+    let artifact = |subject: &str| {
+        Manifest::new(media_type, &serde_json::json!({"mediaType": media_type, "subject": {"digest": subject}}))
+    };
+    let mut versions = images("v[v1] · w[pr-1]");
+    let subjects = ["v", "w", "gone"].map(simulator::digest_of);
+    versions.extend(subjects.iter().map(|subject| Version::with_manifest(artifact(subject)).days_old(50.0)));
+    let simulator = Simulator::start(world(versions));
+    let ended = run(&simulator, &[("tag-status", "any"), ("tags", "pr-.*")]);
+    assert_eq!((ended.code, ended.count("deleted")), (Some(0), 3), "{}", ended.log);
+    let kept = artifact(&subjects[0]).digest();
+    assert_eq!(simulator.github().left("app"), ["v1".to_owned(), kept]);
+}
+
+#[test]
+fn a_version_that_slips_from_one_page_to_the_other_keeps_its_children() {
+    let others: String =
+        (0..99).map(|number| format!(" · f{number}[f{number}] {}", 60.0 - f64::from(number) * 0.1)).collect();
+    // newest first: x and 99 others are the first page, and then I; x goes between the two pages
+    let state = format!("a 90 · b 90 · I[v1] 80 -> a,b{others} · x[x] 1");
+    let package = Package::with(&state, |github| {
+        let slip = meanwhile(|github| github.delete(&simulator::digest_of("x")));
+        github.fault(Fault::on("GET", "page=2", slip).times(1))
+    });
+    assert_eq!(package.goes(&UNTAGGED), ["x"], "what the other job deleted, and nothing else");
+    assert!(package.simulator.changes().is_empty());
+}
+
+#[test]
+fn a_package_that_never_keeps_still_is_left_alone() {
+    let state: String =
+        (0..150).map(|number| format!("f{number}[f{number}] {} · ", 90.0 - f64::from(number) * 0.1)).collect();
+    let package = Package::with(&format!("{state} u 5"), |github| {
+        let push = meanwhile(|github: &mut GitHub| {
+            let name = format!("new-{}", github.package_mut("app").versions.len());
+            github.push("app", Version::image(&name, &[&name]));
+        });
+        github.fault(Fault::on("GET", "page=2", push))
+    });
+    let ended = run(&package.simulator, &[("tag-status", "untagged")]);
+    assert_eq!((ended.code, package.simulator.changes().len()), (Some(1), 0), "{}", ended.log);
+    assert!(ended.log.contains("changed each of the 6 times"), "{}", ended.log);
+}
+
+#[test]
+fn a_retained_image_does_not_take_the_place_of_others_within_the_limit() {
+    let inputs = [("tag-status", "any"), ("tags", ".*"), ("untagged-grace", "0s"), ("limit", "1")];
+    let package = Package::new("A[a] 30 · u 10");
+    assert_eq!(package.goes(&inputs), ["u"]);
+    // where the limit leaves another, none has to be retained
+    let package = Package::new("A[a] 30 · B[b] 20 · C[c] 10");
+    let ended = run(&package.simulator, &inputs);
+    assert_eq!((ended.count("deleted"), ended.count("retained"), ended.count("kept")), (1, 0, 2), "{}", ended.log);
+    assert_eq!(package.reason(&ended, "C"), "left for the next run (limit 1)");
 }
 
 #[test]
@@ -748,6 +854,21 @@ fn a_tag_comes_off_a_child_that_was_never_read() {
     assert_eq!((ended.code, ended.count("untagged"), ended.count("deleted")), (Some(0), 1, 2), "{}", ended.log);
     assert_eq!(package.simulator.github().left("app"), ["keep-amd64", "v1"]);
     assert!(package.simulator.pulls().values().all(|count| *count == 1));
+}
+
+#[test]
+fn the_tags_of_a_child_stay_if_its_image_does() {
+    let package = Package::new("a[pr-1-amd64,keep] · I[pr-1] => a · v[v1]");
+    let root = package.digest("I");
+    for version in &mut package.simulator.github().package_mut("app").versions {
+        if version.name == root {
+            version.downloads = 6_000;
+        }
+    }
+    let ended = run(&package.simulator, &[("tags", "pr-.*"), ("partial-match", "untag")]);
+    let counts = ["retained", "untagged", "skipped"].map(|name| ended.count(name));
+    assert_eq!(counts, [1, 0, 1], "{}", ended.log);
+    assert!(package.reason(&ended, "a").starts_with("needed by pr-1"));
 }
 
 #[test]

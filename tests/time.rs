@@ -284,6 +284,107 @@ fn a_manifest_that_fails_for_good_ends_its_package_after_half_a_minute() {
     }
 }
 
+/// Runs a step whose deletions are held up for over a minute after so many of them, while this
+/// happens to the package; returns what is left, by first tags.
+fn held_up(
+    text: &str,
+    after: u32,
+    change: impl Fn(&mut GitHub) + Send + Sync + 'static,
+    inputs: &str,
+) -> (Ended, Simulator) {
+    let clock = TestClock::default();
+    let limit = Answer::observed("secondary-rate-limit").header("retry-after", "61");
+    let github = images_of(&clock, text)
+        .fault(Fault::on("DELETE", "/packages/container/", Effect::Answer(limit)).after(after).times(1))
+        .fault(Fault::on("GET", "/versions?", Effect::Meanwhile(Arc::new(change))).after(1).times(1));
+    let simulator = Simulator::start(github);
+    let inputs: Vec<_> = inputs.split(' ').map(|input| input.split_once('=').expect("name=value")).collect();
+    let ended = run_step(&clock, &simulator, &[&IMAGES[..], &inputs].concat());
+    (ended, simulator)
+}
+
+fn is_there(simulator: &Simulator, text: &str, label: &str) -> bool {
+    let digest = images(text).into_iter().zip(labels(text)).find(|(_, known)| known == label).expect("it").0.name;
+    simulator.github().package_mut("images").versions.iter().any(|version| version.name == digest)
+}
+
+/// The labels of a short form in which every version is an item of its own.
+fn labels(text: &str) -> Vec<String> {
+    text.split('·').map(|item| item.trim().split(['[', ' ']).next().expect("a label").to_owned()).collect()
+}
+
+#[test]
+fn a_referrer_that_changes_while_it_waits_for_the_children_stays() {
+    let text = "a · b · I[pr-1] -> a,b · S[sha256-I.sig] · v[v1]";
+    let retag = |github: &mut GitHub| {
+        for version in &mut github.package_mut("images").versions {
+            if version.tags.iter().any(|tag| tag.ends_with(".sig")) {
+                version.tags.push("keep-me".to_owned());
+            }
+        }
+    };
+    let (ended, simulator) = held_up(text, 1, retag, "tags=pr-.*");
+    assert_eq!((ended.count("deleted"), ended.count("skipped")), (3, 1));
+    assert!(is_there(&simulator, text, "S"));
+}
+
+#[test]
+fn a_referrer_that_a_new_index_lists_while_it_waits_stays() {
+    let text = "a · b · I[pr-1] -> a,b · R subject I · v[v1]";
+    let index = images(&format!("{text} · N[v2] => R")).into_iter().find(|version| version.tags == ["v2"]).expect("it");
+    let push = move |github: &mut GitHub| github.push("images", index.clone());
+    let (_, simulator) = held_up(text, 1, push, "tags=pr-.* verify=false");
+    assert!(simulator.github().broken_images().is_empty() && is_there(&simulator, text, "R"));
+}
+
+#[test]
+fn a_version_whose_tags_are_told_no_more_stays() {
+    let text = "u · w · v[v1]";
+    let digest = simulator::digest_of("w");
+    let hide = move |github: &mut GitHub| {
+        for version in &mut github.package_mut("images").versions {
+            if version.name == digest {
+                version.patch = serde_json::json!({"metadata": null});
+            }
+        }
+    };
+    let (ended, simulator) = held_up(text, 0, hide, "tag-status=untagged older-than=7d");
+    assert!(is_there(&simulator, text, "w") && !is_there(&simulator, text, "u"), "{:?}", ended.report);
+}
+
+#[test]
+fn a_signature_whose_subject_is_new_stays() {
+    // pushed again under another tag, while its old version was to go
+    let text = "x[pr-1] · S[pr-2] · T[sha256-S.sig] · v[v1]";
+    let again = |github: &mut GitHub| {
+        let subject = Version::image("S", &["v2"]);
+        github.delete(&subject.name);
+        github.push("images", subject);
+    };
+    let (_, simulator) = held_up(text, 0, again, "tags=pr-.*");
+    assert!(is_there(&simulator, text, "T"));
+    // pushed after its signature
+    let push = |github: &mut GitHub| github.push("images", Version::image("late", &["v2"]));
+    let text = "T[sha256-late.sig] · v[v1]";
+    let (_, simulator) = held_up(text, 0, push, "delete-orphaned-images=true");
+    assert!(is_there(&simulator, text, "T"));
+}
+
+#[test]
+fn a_package_is_not_deleted_on_a_listing_older_than_a_minute() {
+    let push = |github: &mut GitHub| github.push("images", Version::image("new", &["v9"]));
+    let clock = TestClock::default();
+    let limit = Answer::observed("secondary-rate-limit").header("retry-after", "300");
+    let github = images_of(&clock, "a[a] · b[b]")
+        .fault(Fault::on("DELETE", "/packages/container/images", Effect::Answer(limit)).times(1))
+        .fault(Fault::on("GET", "/versions?", Effect::Meanwhile(Arc::new(push))).after(2).times(1));
+    let simulator = Simulator::start(github);
+    let inputs = [&IMAGES[..], &[("tags", ".*"), ("delete-empty-package", "true")]].concat();
+    let ended = run_step(&clock, &simulator, &inputs);
+    assert_eq!((ended.count("deleted"), ended.count("retained")), (1, 1), "{:?}", ended.report);
+    assert!(simulator.github().left("images").contains(&"v9".to_owned()));
+}
+
 #[test]
 fn what_an_index_pushed_since_the_plan_needs_is_left_alone() {
     let clock = TestClock::default();

@@ -105,10 +105,11 @@ pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id
     }
 }
 
-/// Deletes a package with all its versions.
-pub(super) async fn delete_package(github: &GitHub, owner: &Owner, package: &Package) -> Change {
-    let Err(failure) = github.delete_package(owner, package).await else { return Change::done() };
+/// Deletes a package with all its versions; nothing is sent later than `until`.
+pub(super) async fn delete_package(github: &GitHub, owner: &Owner, package: &Package, until: Duration) -> Change {
+    let Err(failure) = github.delete_package(owner, package, until).await else { return Change::done() };
     match failure.kind {
+        FailureKind::Stale => Change { outcome: Outcome::Planned, error: None, ends: Ends::Stale },
         FailureKind::Limit(_) => Change::not_decided(&failure, Ends::Limit),
         FailureKind::Stopped => Change::not_decided(&failure, Ends::Stopped),
         FailureKind::Status(400) if is_refused_for_good(&failure) => {

@@ -71,6 +71,11 @@ impl Queue {
             stage.early_left += usize::from(!is_late);
             queue.parts.insert(place, Part { image, waits_for: after.len(), is_late });
         }
+        // a part of which everything that needs it is out of the way already
+        let free = queue.parts.iter().filter(|(_, part)| part.waits_for == 0).map(|(place, _)| *place);
+        let mut free: Vec<_> = free.collect();
+        free.sort_unstable();
+        free.into_iter().rev().for_each(|place| queue.release(place));
         queue
     }
 
@@ -163,7 +168,9 @@ impl Queue {
         {
             stage.early_left = stage.early_left.saturating_sub(usize::from(!part.is_late));
             if stage.early_left == 0 {
-                self.ready.extend(std::mem::take(&mut stage.parked));
+                // some of them may have been said to stay while they waited
+                let parked = std::mem::take(&mut stage.parked).into_iter();
+                self.ready.extend(parked.filter(|place| self.unsettled.contains(place)));
             }
         }
         true

@@ -11,12 +11,20 @@ use crate::failure::{Failure, FailureKind};
 /// The most that GitHub puts on a page.
 const PAGE_SIZE: usize = 100;
 
+/// A whole listing.
+#[derive(Debug)]
+pub(super) struct Pages<T> {
+    pub(super) items: Vec<T>,
+    /// How many pages it came on; what is on one page was true at one moment.
+    pub(super) pages: u64,
+}
+
 /// Reads a listing page by page.
 ///
 /// `Link` is followed verbatim where it stays on the API's own origin, as GitHub asks. Where it
 /// points elsewhere, or is missing behind a full page, the pages are counted up instead, until
 /// one is empty: the token goes nowhere else, and a proxy that drops the header hides nothing.
-pub(super) async fn all_pages<T: DeserializeOwned>(http: &Http, first: Url) -> Result<Vec<T>, Failure> {
+pub(super) async fn all_pages<T: DeserializeOwned>(http: &Http, first: Url) -> Result<Pages<T>, Failure> {
     let mut items = Vec::new();
     let mut number = 1_u64;
     let mut address = page(&first, number);
@@ -40,7 +48,7 @@ pub(super) async fn all_pages<T: DeserializeOwned>(http: &Http, first: Url) -> R
             Some(Some(own)) => own,
             Some(None) if count > 0 => page(&first, number),
             None if answer.link.is_none() && count >= PAGE_SIZE => page(&first, number),
-            _ => return Ok(items),
+            _ => return Ok(Pages { items, pages: number - 1 }),
         };
     }
 }

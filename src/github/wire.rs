@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::PackageAnswer;
 use crate::model::{self, PackageType};
 
 /// A user or organization (`GET /users/{username}`, `GET /user`).
@@ -25,10 +26,15 @@ pub(super) struct Package {
     #[serde(default)]
     pub(super) visibility: Value,
     #[serde(default)]
-    pub(super) version_count: Value,
+    version_count: Value,
 }
 
 impl Package {
+    pub(super) fn into_answer(self, package_type: PackageType) -> PackageAnswer {
+        let version_count = self.version_count.as_u64();
+        PackageAnswer { package: self.into_model(package_type), version_count }
+    }
+
     pub(super) fn into_model(self, package_type: PackageType) -> model::Package {
         let visibility = self.visibility.as_str().map(str::to_owned);
         model::Package { package_type, name: self.name, visibility }

@@ -3,8 +3,11 @@
 use super::{Hold, PackagePlan, draft::Draft, newest_first, reason::Reason};
 use crate::{inputs::Guards, report::Decision};
 
-/// `limit`: at most this many images (or versions of other types) in the whole run, oldest first.
-pub(super) fn apply_limit(drafts: &mut [Draft], limit: Option<usize>) {
+/// Retains the last image of every package, and holds back what is beyond `limit`: at most this
+/// many images (or versions of other types) in the whole run, oldest first. What is retained takes
+/// no place, or it would take one in every run.
+pub(super) fn hold_back(drafts: &mut [Draft], limit: Option<usize>) {
+    drafts.iter_mut().for_each(Draft::retain_last_image);
     let Some(limit) = limit else { return };
     let images = drafts.iter().enumerate();
     let mut images: Vec<_> =
@@ -13,6 +16,7 @@ pub(super) fn apply_limit(drafts: &mut [Draft], limit: Option<usize>) {
     for (number, place) in images.into_iter().skip(limit) {
         drafts[number].withhold(place, Decision::Keep, Reason::Limit(limit));
     }
+    drafts.iter_mut().for_each(|draft| draft.reconsider_last_image(limit));
 }
 
 /// `max-deletions` over the whole run, `max-delete-percent` package by package. What GitHub would

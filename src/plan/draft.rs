@@ -67,9 +67,10 @@ impl Draft {
         let in_pool = |place: &usize| rulings[*place].is_in_pool() && graph.role(*place) == Role::Root;
         let pool = (0..versions.len()).filter(in_pool).map(|place| &versions[place]);
         let spared = latest::spared(pool, rules);
-        let follows = versions.iter().enumerate();
-        let follows =
-            follows.map(|(place, version)| !graph.is_dangling(place) && pick::follows(version, rules)).collect();
+        let follows = |(place, version)| {
+            !graph.is_dangling(place) && pick::follows(version, graph.is_referrer(place), rules, now)
+        };
+        let follows = versions.iter().enumerate().map(follows).collect();
         let picks = versions.iter().zip(rulings);
         let picks =
             picks.map(|(version, ruling)| ruling.settle(version, spared.get(&version.id), rules, now)).collect();
@@ -109,8 +110,29 @@ impl Draft {
     /// GitHub refuses to delete the last tagged version of a package ("You must delete the package
     /// instead."), and an empty package would be gone for its users: the newest image stays.
     pub(super) fn retain_last_image(&mut self) {
+        if let Some((place, reason)) = self.last_image() {
+            self.withhold(place, Decision::Retain, reason);
+        }
+    }
+
+    /// What the limit leaves for the next run may be an image too: then none has to be retained, and
+    /// what was is left as well. Or it leaves so much that the package stays, but no tagged image.
+    pub(super) fn reconsider_last_image(&mut self, limit: usize) {
+        let retained = self.withheld.iter().find(|(_, (decision, _))| *decision == Decision::Retain);
+        let retained = retained.map(|(place, _)| *place);
+        if let Some(place) = retained {
+            self.withheld.remove(&place);
+        }
+        match (self.last_image(), retained) {
+            (Some((place, reason)), _) => self.withhold(place, Decision::Retain, reason),
+            (None, Some(place)) => self.withhold(place, Decision::Keep, Reason::Limit(limit)),
+            (None, None) => {}
+        }
+    }
+
+    fn last_image(&self) -> Option<(usize, Reason)> {
         if self.goes_whole() {
-            return;
+            return None;
         }
         let goes = self.outlook().goes;
         let has_tag = |place: &usize| self.versions[*place].own_tags().next().is_some();
@@ -133,10 +155,8 @@ impl Draft {
         let last: [(Vec<usize>, Reason); 3] =
             [(tagged, Reason::LastTaggedImage), (images, Reason::LastVersion), (untagged, Reason::LastVersion)];
         // the first kind that there is at all decides
-        let Some((kind, reason)) = last.into_iter().find(|(kind, _)| !kind.is_empty()) else { return };
-        if let Some(newest) = kind.first().copied().filter(|_| kind.iter().all(|place| goes[*place])) {
-            self.withhold(newest, Decision::Retain, reason);
-        }
+        let (kind, reason) = last.into_iter().find(|(kind, _)| !kind.is_empty())?;
+        kind.first().filter(|_| kind.iter().all(|place| goes[*place])).map(|newest| (*newest, reason))
     }
 
     /// Whether every version goes and the package may go with them.
@@ -254,14 +274,16 @@ impl Draft {
     fn verdict(&self, place: usize, outlook: &Outlook, rank: &HashMap<usize, usize>) -> Verdict {
         let version = &self.versions[place];
         let (decision, reason) = self.decision(place, outlook);
-        let goes_after = self.graph.needed_by(place).filter(|needer| rank.get(needer) < rank.get(&place));
+        // tags come off after all deletions, and only if everything that needs the version went
+        let own = rank.get(&place).copied().unwrap_or(rank.len());
+        let goes_before = |needer: &usize| rank.get(needer).is_some_and(|rank| *rank < own);
         Verdict {
             version: version.clone(),
             role: self.graph.role(place),
             decision,
             reason,
             image: outlook.image.get(&place).copied(),
-            after: goes_after.filter(|needer| rank.contains_key(needer)).collect(),
+            after: self.graph.needed_by(place).filter(goes_before).collect(),
             untag: if decision == Decision::Untag { self.untags(place).to_vec() } else { Vec::new() },
         }
     }

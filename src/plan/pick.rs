@@ -108,10 +108,14 @@ fn protected(version: &Version, tags: &[String], rules: &Rules, now: Timestamp) 
 /// none that is protected.
 ///
 /// A referrer with tags of its own stays as well, unless they are picked: somebody gave it a name.
-pub(super) fn follows(version: &Version, rules: &Rules) -> bool {
+/// But where orphans are asked for, it would be one from then on, and go with the next run.
+pub(super) fn follows(version: &Version, is_referrer: bool, rules: &Rules, now: Timestamp) -> bool {
     let Some(tags) = &version.tags else { return false };
-    let is_known = version.last_touched().is_some();
-    is_known && version.own_tags().next().is_none() && excluded(tags, &rules.exclude_tags).is_none()
+    if version.last_touched().is_none() {
+        return false;
+    }
+    let has_no_name = version.own_tags().next().is_none() && excluded(tags, &rules.exclude_tags).is_none();
+    has_no_name || (is_referrer && rules.sweeps.orphans && may_be_swept(version, rules, now))
 }
 
 /// The kinds of litter that `delete-ghost-images`, `delete-partial-images` and
