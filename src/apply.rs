@@ -493,6 +493,11 @@ impl Applier<'_> {
             Err(Unreadable::Limit(_)) => return Err(Halt::Run(CutShort::Limit)),
             Err(Unreadable::Failed(why)) => return Err(self.cannot_look_again(index, &why)),
         }
+        // the registry may lag behind the API: until it tells, nobody knows what a new version needs
+        if let Some(unknown) = new.iter().find(|version| known.manifests.absent.contains(&version.name)) {
+            let why = format!("{} is new, and the registry does not know its manifest yet", name_of(unknown));
+            return Err(self.cannot_look_again(index, &why));
+        }
         let versions = &self.report.packages[index].versions;
         let places: HashMap<_, _> =
             versions.iter().enumerate().map(|(place, version)| (version.name.clone(), place)).collect();

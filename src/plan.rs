@@ -155,7 +155,7 @@ impl Verdict {
 /// Plans a deletion over all packages in question.
 pub fn deletion(listings: Vec<Listing>, rules: &Rules, guards: Guards, now: Timestamp) -> Plan {
     let mut drafts: Vec<_> = listings.into_iter().map(|listing| Draft::new(listing, rules, now)).collect();
-    bounds::hold_back(&mut drafts, rules.limit);
+    bounds::hold_back(&mut drafts, rules.limit, guards.max_delete_percent);
     let mut packages: Vec<_> = drafts.into_iter().map(Draft::into_plan).collect();
     bounds::apply_guards(&mut packages, guards);
     let warnings = warnings::of(&packages, rules);
@@ -175,8 +175,8 @@ pub fn depends_on_manifests(listing: &Listing, rules: &Rules, now: Timestamp) ->
         return rules.limit != Some(0);
     }
     let mut drafts = [Draft::new(listing.clone(), rules, now)];
-    bounds::hold_back(&mut drafts, rules.limit);
-    drafts.iter().any(Draft::changes_anything)
+    bounds::hold_back(&mut drafts, rules.limit, 100);
+    drafts.iter().any(|draft| draft.changes() > 0)
 }
 
 /// The digests that no version of the package has, and of which the registry has to say that they

@@ -604,6 +604,18 @@ fn a_retained_image_does_not_take_the_place_of_others_within_the_limit() {
 }
 
 #[test]
+fn a_refused_package_does_not_take_the_place_of_others_within_the_limit() {
+    let package = Package::with("a[pr-1] 90 · b[v1] 90", |github| {
+        let other = images("x[pr-1] 50 · y[v1] 50 · z[v2] 50");
+        github.package("octo-org", "container", "other", other)
+    });
+    let inputs = [("packages", "app,other"), ("tags", "pr-.*"), ("limit", "1"), ("max-delete-percent", "40")];
+    let ended = run(&package.simulator, &inputs);
+    assert_eq!((ended.output("status"), ended.count("deleted")), ("refused", 1), "{}", ended.log);
+    assert_eq!(package.left(), ["a", "b"]);
+}
+
+#[test]
 fn a_registry_that_knows_nothing_at_all_is_not_believed() {
     let package = Package::new("a[pr-1] · v[v1]");
     for version in &mut package.simulator.github().package_mut("app").versions {

@@ -338,6 +338,20 @@ fn a_referrer_that_a_new_index_lists_while_it_waits_stays() {
 }
 
 #[test]
+fn a_new_version_that_the_registry_does_not_know_yet_ends_the_package() {
+    let text = "x[pr-1] · y[pr-2] · v[v1]";
+    let push = |github: &mut GitHub| {
+        let version = Version { manifest: None, ..Version::image("late", &["v2"]) };
+        github.push("images", version);
+    };
+    let (ended, simulator) = held_up(text, 1, push, "tags=pr-.*");
+    assert_eq!((ended.status, ended.count("deleted"), ended.count("skipped")), (Status::Failed, 1, 1));
+    let error = ended.report["packages"][0]["error"].as_str().expect("an error");
+    assert!(error.contains("does not know its manifest yet"), "{error}");
+    assert_eq!(simulator.github().left("images").len(), 3);
+}
+
+#[test]
 fn a_version_whose_tags_are_told_no_more_stays() {
     let text = "u · w · v[v1]";
     let digest = simulator::digest_of("w");

@@ -5,18 +5,38 @@ use crate::{inputs::Guards, report::Decision};
 
 /// Retains the last image of every package, and holds back what is beyond `limit`: at most this
 /// many images (or versions of other types) in the whole run, oldest first. What is retained takes
-/// no place, or it would take one in every run.
-pub(super) fn hold_back(drafts: &mut [Draft], limit: Option<usize>) {
-    drafts.iter_mut().for_each(Draft::retain_last_image);
+/// no place, nor does a package that `max-delete-percent` refuses: it would take them in every run.
+pub(super) fn hold_back(drafts: &mut [Draft], limit: Option<usize>, most_percent: u8) {
+    let mut taking_part: Vec<&mut Draft> = drafts.iter_mut().collect();
+    taking_part.iter_mut().for_each(|draft| draft.retain_last_image());
     let Some(limit) = limit else { return };
-    let images = drafts.iter().enumerate();
-    let mut images: Vec<_> =
-        images.flat_map(|(number, draft)| draft.images().into_iter().map(move |place| (number, place))).collect();
-    images.sort_by(|left, right| newest_first(drafts[right.0].version(right.1), drafts[left.0].version(left.1)));
-    for (number, place) in images.into_iter().skip(limit) {
-        drafts[number].withhold(place, Decision::Keep, Reason::Limit(limit));
+    loop {
+        let images = taking_part.iter().enumerate();
+        let mut images: Vec<_> =
+            images.flat_map(|(number, draft)| draft.images().into_iter().map(move |place| (number, place))).collect();
+        images.sort_by(|left, right| {
+            newest_first(taking_part[right.0].version(right.1), taking_part[left.0].version(left.1))
+        });
+        for (number, place) in images.into_iter().skip(limit) {
+            taking_part[number].withhold(place, Decision::Keep, Reason::Limit(limit));
+        }
+        taking_part.iter_mut().for_each(|draft| draft.reconsider_last_image(limit));
+        let (allowed, refused): (Vec<_>, Vec<_>) =
+            taking_part.into_iter().partition(|draft| !is_too_much(draft.changes(), draft.size(), most_percent));
+        if refused.is_empty() {
+            return;
+        }
+        taking_part = allowed;
+        for draft in &mut taking_part {
+            draft.release();
+            draft.retain_last_image();
+        }
     }
-    drafts.iter_mut().for_each(|draft| draft.reconsider_last_image(limit));
+}
+
+/// `max-delete-percent`: whether so many of these are a larger share.
+fn is_too_much(going: usize, of: usize, most_percent: u8) -> bool {
+    going as u64 * 100 > u64::from(most_percent) * of as u64
 }
 
 /// `max-deletions` over the whole run, `max-delete-percent` package by package. What GitHub would
@@ -24,21 +44,21 @@ pub(super) fn hold_back(drafts: &mut [Draft], limit: Option<usize>) {
 pub(super) fn apply_guards(packages: &mut [PackagePlan], guards: Guards) {
     let deletions = |package: &PackagePlan| {
         let goes = |decision| matches!(decision, Decision::Delete | Decision::Untag);
-        package.verdicts.iter().filter(|verdict| goes(verdict.decision)).count() as u64
+        package.verdicts.iter().filter(|verdict| goes(verdict.decision)).count()
     };
-    let total: u64 = packages.iter().map(deletions).sum();
+    let total = packages.iter().map(deletions).sum::<usize>() as u64;
     for package in packages {
-        let (going, active) = (deletions(package), package.verdicts.len() as u64);
+        let (going, active) = (deletions(package), package.verdicts.len());
         if going == 0 || package.hold.is_some() {
             continue;
         }
-        let percent = u64::from(guards.max_delete_percent);
+        let percent = guards.max_delete_percent;
         if let Some(most) = guards.max_deletions.filter(|most| total > *most) {
             package.hold = Some(Hold::Refused(format!(
                 "max-deletions: the plan would delete {total} versions, more than {most}; nothing was deleted. If the \
                  plan is right, raise max-deletions, or set limit to go in steps"
             )));
-        } else if going * 100 > percent * active {
+        } else if is_too_much(going, active, percent) {
             package.hold = Some(Hold::Refused(format!(
                 "max-delete-percent: the plan would delete {going} of {active} versions, more than {percent} %; \
                  nothing of the package was deleted. If the plan is right, raise max-delete-percent, or set limit to \

@@ -107,6 +107,11 @@ impl Draft {
         self.withheld.insert(place, (decision, reason));
     }
 
+    /// Lets everything go again that was held back.
+    pub(super) fn release(&mut self) {
+        self.withheld.clear();
+    }
+
     /// GitHub refuses to delete the last tagged version of a package ("You must delete the package
     /// instead."), and an empty package would be gone for its users: the newest image stays.
     pub(super) fn retain_last_image(&mut self) {
@@ -164,10 +169,15 @@ impl Draft {
         self.delete_empty_package && !self.versions.is_empty() && self.outlook().goes.iter().all(|goes| *goes)
     }
 
-    /// Whether anything would be changed.
-    pub(super) fn changes_anything(&self) -> bool {
+    /// How many versions would be changed.
+    pub(super) fn changes(&self) -> usize {
         let outlook = self.outlook();
-        !outlook.order.is_empty() || outlook.loses_tags.contains(&true)
+        outlook.order.len() + outlook.loses_tags.iter().filter(|loses| **loses).count()
+    }
+
+    /// How many versions there are.
+    pub(super) fn size(&self) -> usize {
+        self.versions.len()
     }
 
     /// What goes: what is picked, with what goes along, without what anything that stays needs;

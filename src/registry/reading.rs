@@ -40,7 +40,7 @@ pub enum Unreadable {
 }
 
 impl Registry {
-    /// Reads what has to be known of these versions and is not yet.
+    /// Reads what has to be known of these versions and is not yet; what was absent is asked for anew.
     ///
     /// # Errors
     ///
@@ -52,6 +52,9 @@ impl Registry {
         versions: &[Version],
         manifests: &mut Manifests,
     ) -> Result<(), Unreadable> {
+        versions.iter().for_each(|version| {
+            manifests.absent.remove(&version.name);
+        });
         let reading = Reading {
             registry: self,
             repository: repository(owner, package),
