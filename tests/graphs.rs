@@ -246,7 +246,11 @@ proptest! {
     #[test]
     fn a_tagged_image_is_left_where_there_was_one(versions in packages(), given in inputs()) {
         let plan = planned(&versions, &read(&given));
-        let is_image = |verdict: &&plan::Verdict| verdict.role == Role::Root && verdict.version.own_tags().next().is_some();
+        let refers: BTreeSet<_> = versions.iter().filter(|it| !referred(it).is_empty()).map(|it| it.name.clone()).collect();
+        let is_image = |verdict: &&plan::Verdict| {
+            let is_tagged = verdict.version.own_tags().next().is_some();
+            verdict.role == Role::Root && is_tagged && !refers.contains(&verdict.version.name)
+        };
         let images: Vec<_> = plan.packages[0].verdicts.iter().filter(is_image).collect();
         prop_assert!(images.is_empty() || images.iter().any(|verdict| verdict.decision != Decision::Delete));
         prop_assert!(plan.packages[0].verdicts.iter().any(|verdict| verdict.decision != Decision::Delete));

@@ -144,21 +144,21 @@ impl Draft {
         // a referrer whose subject is gone is no image, although nothing needs it
         let is_image = |place: &usize| !self.graph.is_referrer(*place);
         let is_root = |place: &usize| self.graph.role(*place) == Role::Root && !self.graph.is_dangling(*place);
-        // a tagged child of which the index goes is an image of its own from then on
+        // a child of which the index goes is an image of its own from then on
         let is_left = |place: &usize| {
             let is_free = self.graph.needed_by(*place).all(|needer| goes[needer]);
             !goes[*place] && is_free && is_image(place) && !self.graph.is_dangling(*place)
         };
         let all = 0..self.versions.len();
-        let (mut tagged, mut untagged): (Vec<_>, Vec<_>) = all.clone().filter(is_root).partition(has_tag);
+        let (images, referrers): (Vec<_>, Vec<_>) = all.clone().filter(is_root).partition(is_image);
+        let (mut tagged, mut untagged): (Vec<_>, Vec<_>) = images.into_iter().partition(has_tag);
         if tagged.is_empty() {
             let (left_tagged, left_untagged): (Vec<_>, Vec<_>) = all.filter(is_left).partition(has_tag);
             tagged.extend(left_tagged);
             untagged.extend(left_untagged);
         }
-        let images: Vec<_> = untagged.iter().copied().filter(is_image).collect();
         let last: [(Vec<usize>, Reason); 3] =
-            [(tagged, Reason::LastTaggedImage), (images, Reason::LastVersion), (untagged, Reason::LastVersion)];
+            [(tagged, Reason::LastTaggedImage), (untagged, Reason::LastVersion), (referrers, Reason::LastVersion)];
         // the first kind that there is at all decides
         let (kind, reason) = last.into_iter().find(|(kind, _)| !kind.is_empty())?;
         kind.first().filter(|_| kind.iter().all(|place| goes[*place])).map(|newest| (*newest, reason))
