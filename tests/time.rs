@@ -470,6 +470,22 @@ fn a_tag_is_taken_off_only_once_the_api_shows_where_it_went() {
 }
 
 #[test]
+fn an_empty_copy_stays_as_long_as_the_api_shows_its_tag_on_the_version_too() {
+    let clock = TestClock::default();
+    let mut github = images_of(&clock, "S[pr-1,v1] · V[v2]");
+    for version in &mut github.package_mut("images").versions {
+        if version.tags.contains(&"v1".to_owned()) {
+            version.patch = serde_json::json!({"metadata": {"container": {"tags": ["pr-1", "v1"]}}});
+        }
+    }
+    let simulator = Simulator::start(github);
+    let inputs = [&IMAGES[..], &[("tags", "pr-.*"), ("partial-match", "untag"), ("verify", "false")]].concat();
+    let ended = run_step(&clock, &simulator, &inputs);
+    assert_eq!((ended.status, ended.count("failed")), (Status::Failed, 1), "{:?}", ended.report);
+    assert!(!simulator.changes().iter().any(|change| change.starts_with("DELETE")), "{:?}", simulator.changes());
+}
+
+#[test]
 fn an_image_is_begun_only_if_the_limit_holds_it_whole() {
     let clock = TestClock::default();
     let reset = midnight() + SignedDuration::from_mins(30);
