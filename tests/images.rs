@@ -385,6 +385,32 @@ fn orphaned_referrers_are_taken_when_their_subject_is_gone_for_good() {
 }
 
 #[test]
+fn litter_is_what_the_registry_says_is_gone_too() {
+    // not listed (yet), and there all the same
+    let there = |label: &str| {
+        let manifest = Manifest::of_image(label, None);
+        let answer = Answer { status: 200, headers: Vec::new(), body: manifest.bytes.clone() };
+        Fault::on("GET", &manifest.digest(), Effect::Answer(answer))
+    };
+    let state = "G[g] -> !g1,!g2 · P[p] -> p1,!p2 · T[sha256-s.sig] · R subject r · v[v1]";
+    let sweeps = ["delete-ghost-images", "delete-partial-images", "delete-orphaned-images"].map(|name| (name, "true"));
+    let package = Package::with(state, |github| {
+        ["g2", "p2", "s", "r"].into_iter().fold(github, |github, label| github.fault(there(label)))
+    });
+    assert!(package.goes(&sweeps).is_empty());
+    let mut gone = Package::new(state).goes(&sweeps);
+    gone.sort();
+    assert_eq!(gone, ["G", "P", "R", "T", "p1"]);
+}
+
+#[test]
+fn keep_latest_counts_untagged_images_and_not_their_children() {
+    let image = |number: u32| format!("M{number} {} -> a{number},b{number}", 50 - number * 10);
+    let state = format!("v[v1] 90 · {}", (1..=4).map(image).collect::<Vec<_>>().join(" · "));
+    goes(&state, &[("tag-status", "untagged"), ("keep-latest", "2")], "M1 a1 b1 M2 a2 b2");
+}
+
+#[test]
 fn a_sweep_of_orphans_takes_what_it_makes_an_orphan() {
     // R goes for want of its subject, and then RR has none
     let state = "v[v1] · R subject gone · RR[named] subject R · K[keep] subject R";

@@ -20,7 +20,7 @@ use tidy_packages::{clock::Clock, inputs::Environment, report::Status, run, stop
 
 mod simulator;
 
-use simulator::{Answer, Effect, Fault, GitHub, Simulator, Token, Version, images};
+use simulator::{Answer, Effect, Fault, GitHub, Manifest, Simulator, Token, Version, images};
 
 const TOKEN: &str = "ghp_canary0123456789abcdefghijklmnopqr";
 
@@ -268,6 +268,8 @@ fn a_manifest_that_fails_for_good_ends_its_package_after_half_a_minute() {
         Effect::Answer(Answer::observed("server-error")),
         Effect::Answer(Answer::html(502)),
         Effect::Answer(Answer::html(200)),
+        // a manifest indeed, but another one
+        Effect::Answer(Answer { status: 200, headers: Vec::new(), body: Manifest::of_image("other", None).bytes }),
         Effect::CutOff,
     ] {
         let clock = TestClock::default();
