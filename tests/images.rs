@@ -735,13 +735,15 @@ fn an_upper_case_owner_is_lower_case_in_the_registry() {
 
 #[test]
 fn roots_go_before_their_children_and_these_before_their_referrers() {
-    let package = Package::new("I[pr-1] -> a,b · R subject I · T[sha256-I] => R · S[sha256-a.sig] · v[v1]");
+    // one of the referrers is older than the children
+    let state = "O[sha256-I.sig] · I[pr-1] -> a,b · R subject I · T[sha256-I] => R · S[sha256-a.sig] · v[v1]";
+    let package = Package::new(state);
     let ids: BTreeMap<u64, String> = {
         let mut github = package.simulator.github();
         let versions = &github.package_mut("app").versions;
         versions.iter().map(|version| (version.id, package.name(&version.name))).collect()
     };
-    assert_eq!(package.goes(&[("tags", "pr-.*")]).len(), 6);
+    assert_eq!(package.goes(&[("tags", "pr-.*"), ("concurrency", "1")]).len(), 7);
     let order = package.simulator.changes();
     let order: Vec<_> = order
         .iter()
@@ -749,7 +751,10 @@ fn roots_go_before_their_children_and_these_before_their_referrers() {
         .collect();
     let place = |name: &str| order.iter().position(|each| *each == name).expect("it went");
     assert_eq!(place("I"), 0, "{order:?}");
-    assert!(["a", "b"].iter().all(|child| ["R", "T", "S"].iter().all(|late| place(child) < place(late))), "{order:?}");
+    assert!(
+        ["a", "b"].iter().all(|child| ["O", "R", "T", "S"].iter().all(|late| place(child) < place(late))),
+        "{order:?}"
+    );
     assert!(place("T") < place("R"), "what lists a referrer goes before it: {order:?}");
 }
 
