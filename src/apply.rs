@@ -495,7 +495,10 @@ impl Applier<'_> {
         }
         // the registry may lag behind the API: until it tells, nobody knows what a new version needs
         if let Some(unknown) = new.iter().find(|version| known.manifests.absent.contains(&version.name)) {
-            let why = format!("{} is new, and the registry does not know its manifest yet", name_of(unknown));
+            let why = format!(
+                "{} is new, and the registry does not know its manifest yet. Run the job again later",
+                name_of(unknown)
+            );
             return Err(self.cannot_look_again(index, &why));
         }
         let versions = &self.report.packages[index].versions;

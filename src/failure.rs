@@ -24,7 +24,8 @@ pub enum FailureKind {
     Unreachable,
     /// An answer that is not the JSON that the API promises, each time it was tried.
     NotJson,
-    /// An answer that says of itself that it is incomplete (`x-github-sso: partial-results`).
+    /// An answer that says of itself that it is incomplete (`x-github-sso: partial-results`), or a
+    /// listing that is not one thing: it changed under way, or its pages run in a circle.
     Incomplete,
     /// Any status that is no success.
     Status(u16),
@@ -86,6 +87,10 @@ impl Failure {
             FailureKind::Status(500..) | FailureKind::NotJson | FailureKind::Unreachable => {
                 "It was tried several times. See https://www.githubstatus.com and run the job again: \
                  what was done stays done, and the next run goes on from there."
+            }
+            FailureKind::Incomplete if !self.says("single sign-on") => {
+                "Something else changes the package at the same time, or the server's listing is at fault. Give the jobs \
+                 that work on it a `concurrency` group, and run this one again."
             }
             FailureKind::Incomplete => {
                 "Authorize the token for the organization's single sign-on, so that GitHub shows everything: \

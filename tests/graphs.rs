@@ -115,6 +115,7 @@ fn inputs() -> impl Strategy<Value = Given> {
         vec![("delete-ghost-images", "true"), ("delete-orphaned-images", "true")],
         vec![("delete-partial-images", "true"), ("tags", "v.*")],
         vec![("tags", "pr-.*"), ("partial-match", "untag")],
+        vec![("tags", "pr-.*"), ("partial-match", "untag"), ("delete-orphaned-images", "true")],
     ]);
     let more = prop::sample::subsequence(
         vec![

@@ -44,7 +44,11 @@ impl Untagger<'_> {
         };
         let manifest = match read {
             Ok(Some(manifest)) => manifest,
-            Ok(None) => return Change::failed_with("the registry knows no such manifest".to_owned()),
+            Ok(None) => {
+                let why = "the registry knows no such manifest any more, so its tags stay. Run the job again: the next \
+                           plan says what is left";
+                return Change::failed_with(why.to_owned());
+            }
             Err(failure) => return not_pushed(&failure),
         };
         let (id, tags) = (version.id, version.untag.as_slice());

@@ -212,10 +212,12 @@ impl Draft {
         };
         // tags go where a version that has no others would have gone
         let (mut goes, mut needed) = self.going(picked(true));
-        let loses_tags: Vec<_> =
+        let mut loses_tags: Vec<_> =
             goes.iter().enumerate().map(|(place, goes)| *goes && !self.untags(place).is_empty()).collect();
         if loses_tags.contains(&true) {
             (goes, needed) = self.going(picked(false));
+            // what goes along with an image goes with all its tags
+            loses_tags.iter_mut().zip(&goes).for_each(|(loses, goes)| *loses &= !goes);
         }
         let (order, image) = self.order(&goes);
         Outlook { goes, loses_tags, needed, order, image }

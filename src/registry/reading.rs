@@ -172,7 +172,8 @@ impl Reading<'_> {
     async fn ask(&self, version: &Version) -> Result<Option<Manifest>, Unreadable> {
         if !is_digest(&version.name) {
             return Err(Unreadable::Failed(format!(
-                "the version {} (id {}) has no digest for a name, so nobody can say what it consists of",
+                "the version {} (id {}) has no digest for a name, so nobody can say what it consists of. \
+                 If nobody needs it, delete it by hand in the settings of the package, and run the job again",
                 name_of(version),
                 version.id
             )));
