@@ -3,31 +3,28 @@
 //! Every outcome is written into the report as it comes, so that what is told is what happened
 //! even if the run ends in the middle.
 
-use std::{
-    collections::{HashMap, HashSet},
-    rc::Rc,
-    time::Duration,
-};
+use std::{rc::Rc, time::Duration};
 
 use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use jiff::SignedDuration;
 
 use crate::{
     clock::Clock,
-    github::{GitHub, State},
-    graph::subjects_of,
+    github::GitHub,
     manifest::Manifests,
-    model::{Owner, Package, PackageType, Version, subject_of_fallback_tag},
-    plan::{name_of, reason::Reason, version_name},
-    registry::{Registry, Unreadable},
-    report::{CutShort, Decision, Mode, Outcome, Report, Role, VersionReport, file::ReportFile},
+    model::{Owner, Package},
+    plan::version_name,
+    registry::Registry,
+    report::{CutShort, Decision, Mode, Outcome, Report, VersionReport, file::ReportFile},
     stop::Stop,
     tell::{self, log::Log},
 };
 
 mod change;
+mod look_again;
 mod queue;
 mod untag;
+mod whole_package;
 
 use change::{Change, Ends};
 use queue::Queue;
@@ -127,80 +124,6 @@ impl Applier<'_> {
         }
         self.versions(index, &package, known).await?;
         self.tags(index, &package, known).await
-    }
-
-    /// Deletes a package of which every version goes, if nothing was added or changed since;
-    /// otherwise its versions go one by one, but for the newest image.
-    async fn whole_package(&mut self, index: usize, package: &Package, known: &mut Known) -> Result<(), Halt> {
-        if self.stop.is_asked() {
-            return Err(Halt::Run(CutShort::Cancelled));
-        }
-        let mut queue = Queue::of(&self.report.packages[index]);
-        let planned = queue.left();
-        let mut rounds = 0;
-        let change = loop {
-            known.read_at = self.clock.elapsed();
-            let new = self.look_again(index, package, known, &mut queue).await?;
-            if new > 0 || queue.left() != planned {
-                self.keep_the_package(index, &mut queue);
-                return Ok(());
-            }
-            let until = known.read_at + STALE;
-            let change = change::delete_package(self.github, self.owner, package, until).await;
-            rounds += 1;
-            if !matches!(change.ends, Ends::Stale) {
-                break change;
-            }
-            if rounds > MOST_ROUNDS {
-                return Err(Halt::Run(CutShort::Limit));
-            }
-        };
-        if matches!(change.outcome, Outcome::Done) {
-            self.log.line(&format!(
-                "  deleted the package {} {} with all its versions",
-                package.package_type, package.name
-            ));
-        }
-        let mut halt = None;
-        for place in 0..self.report.packages[index].versions.len() {
-            let change = Change { outcome: change.outcome, error: change.error.clone(), ends: Ends::Nothing };
-            self.write_down(index, place, &change);
-        }
-        if let Some(error) = change.error.as_ref().filter(|_| change.outcome == Outcome::Retained) {
-            self.log.warning(&format!("{} {} stays: {error}", package.package_type, package.name));
-        }
-        match change.ends {
-            Ends::Nothing | Ends::Stale if change.outcome == Outcome::Failed => {
-                self.report.packages[index].error = change.error;
-                halt = Some(Halt::Package);
-            }
-            Ends::Nothing | Ends::Stale => {}
-            Ends::Package(why) => {
-                self.report.packages[index].error = Some(why);
-                halt = Some(Halt::Package);
-            }
-            Ends::Limit => halt = Some(Halt::Run(CutShort::Limit)),
-            Ends::Stopped => halt = Some(Halt::Run(CutShort::Cancelled)),
-        }
-        halt.map_or(Ok(()), Err)
-    }
-
-    /// What the plan would have said if the package had not been to go.
-    fn keep_the_package(&mut self, index: usize, queue: &mut Queue) {
-        let package = &mut self.report.packages[index];
-        package.decision = None;
-        let is_tagged = |version: &VersionReport| version.tags.iter().any(|tag| subject_of_fallback_tag(tag).is_none());
-        let is_image = |version: &VersionReport| {
-            version.outcome == Some(Outcome::Planned) && version.role == Role::Root && is_tagged(version)
-        };
-        let Some(newest) = package.versions.iter().position(is_image) else { return };
-        let entry = &mut package.versions[newest];
-        entry.decision = Decision::Retain;
-        entry.outcome = Some(Outcome::Retained);
-        entry.reason = Reason::LastTaggedImage.to_string();
-        let what = label(entry);
-        let parts = queue.stays(newest);
-        self.skip_parts(index, &what, parts);
     }
 
     async fn versions(&mut self, index: usize, package: &Package, known: &mut Known) -> Result<(), Halt> {
@@ -371,7 +294,7 @@ impl Applier<'_> {
 
     /// Writes down what came of a change, and what stays because of it.
     fn settle(&mut self, index: usize, place: usize, change: Change, queue: &mut Queue) -> Option<Halt> {
-        self.write_down(index, place, &change);
+        self.write_down(index, place, change.outcome, change.error.clone());
         let package = &self.report.packages[index];
         let entry = &package.versions[place];
         let what = format!("{} {} {} (id {})", package.package_type, package.name, entry.name, entry.id);
@@ -392,7 +315,12 @@ impl Applier<'_> {
                 self.skip_parts(index, &label(&self.report.packages[index].versions[place]), parts);
             }
         }
-        match change.ends {
+        self.halt(index, change.ends)
+    }
+
+    /// What a change ends beyond its own version.
+    fn halt(&mut self, index: usize, ends: Ends) -> Option<Halt> {
+        match ends {
             Ends::Nothing | Ends::Stale => None,
             Ends::Package(why) => {
                 self.report.packages[index].error = Some(why);
@@ -403,11 +331,11 @@ impl Applier<'_> {
         }
     }
 
-    fn write_down(&mut self, index: usize, place: usize, change: &Change) {
+    fn write_down(&mut self, index: usize, place: usize, outcome: Outcome, error: Option<String>) {
         let entry = &mut self.report.packages[index].versions[place];
-        entry.outcome = Some(change.outcome);
-        entry.error.clone_from(&change.error);
-        if change.outcome != Outcome::Planned {
+        entry.outcome = Some(outcome);
+        entry.error = error;
+        if outcome != Outcome::Planned {
             entry.at = Some(self.clock.now());
             self.pulse.done += 1;
         }
@@ -435,101 +363,6 @@ impl Applier<'_> {
                 version.at = Some(now);
             }
         }
-    }
-
-    /// Holds the plan against a new listing: what changed since is left alone, and so is what a
-    /// version that is new needs. Returns how many versions are new.
-    async fn look_again(
-        &mut self,
-        index: usize,
-        package: &Package,
-        known: &mut Known,
-        queue: &mut Queue,
-    ) -> Result<usize, Halt> {
-        let versions = match self.github.versions(self.owner, package, State::Active).await {
-            Ok(versions) => versions,
-            Err(failure) if failure.is_limit() => return Err(Halt::Run(CutShort::Limit)),
-            Err(_) if self.stop.is_asked() => return Err(Halt::Run(CutShort::Cancelled)),
-            Err(failure) => return Err(self.cannot_look_again(index, &failure.explained())),
-        };
-        let at = self.clock.now();
-        let there: HashMap<_, _> = versions.iter().map(|version| (version.id, version)).collect();
-        for place in 0..self.report.packages[index].versions.len() {
-            let entry = &mut self.report.packages[index].versions[place];
-            if entry.outcome != Some(Outcome::Planned) {
-                continue;
-            }
-            // one that is not there any more is no difference: its deletion finds out
-            let Some(change) = there.get(&entry.id).and_then(|version| changed(entry, version)) else { continue };
-            let what = label(entry);
-            entry.outcome = Some(Outcome::Skipped);
-            "changed".clone_into(&mut entry.reason);
-            entry.error = Some(change);
-            entry.at = Some(at);
-            self.pulse.done += 1;
-            let parts = queue.stays(place);
-            self.skip_parts(index, &what, parts);
-        }
-        let planned: HashSet<_> = self.report.packages[index].versions.iter().map(|version| version.id).collect();
-        let new: Vec<_> = versions.iter().filter(|version| !planned.contains(&version.id)).cloned().collect();
-        if !new.is_empty() && package.package_type == PackageType::Container {
-            self.keep_what_is_new(index, package, known, &new, queue).await?;
-        }
-        Ok(new.len())
-    }
-
-    /// What was pushed since the plan was made may need what the plan deletes.
-    async fn keep_what_is_new(
-        &mut self,
-        index: usize,
-        package: &Package,
-        known: &mut Known,
-        new: &[Version],
-        queue: &mut Queue,
-    ) -> Result<(), Halt> {
-        match self.registry.complete(self.owner, package, new, &mut known.manifests).await {
-            Ok(()) => {}
-            Err(_) if self.stop.is_asked() => return Err(Halt::Run(CutShort::Cancelled)),
-            Err(Unreadable::Limit(_)) => return Err(Halt::Run(CutShort::Limit)),
-            Err(Unreadable::Failed(why)) => return Err(self.cannot_look_again(index, &why)),
-        }
-        // the registry may lag behind the API: until it tells, nobody knows what a new version needs
-        if let Some(unknown) = new.iter().find(|version| known.manifests.absent.contains(&version.name)) {
-            let why = format!(
-                "{} is new, and the registry does not know its manifest yet. Run the job again later",
-                name_of(unknown)
-            );
-            return Err(self.cannot_look_again(index, &why));
-        }
-        let versions = &self.report.packages[index].versions;
-        let places: HashMap<_, _> =
-            versions.iter().enumerate().map(|(place, version)| (version.name.clone(), place)).collect();
-        for version in new {
-            let listed = known.manifests.read.get(&version.name).into_iter().flat_map(|manifest| &manifest.children);
-            let listed = listed.filter_map(|child| places.get(&child.digest).copied());
-            let mut needed: Vec<_> = listed.filter(|place| queue.is_unsettled(*place)).collect();
-            // what referred to nothing, or listed what was gone, does so no longer
-            let versions = self.report.packages[index].versions.iter().enumerate();
-            let speaks_of_it = |entry: &VersionReport| {
-                let manifest = known.manifests.read.get(&entry.name);
-                let lists = manifest.is_some_and(|it| it.children.iter().any(|child| child.digest == version.name));
-                lists || subjects_of(&entry.tags, manifest).any(|subject| subject == version.name)
-            };
-            let speaking = versions.filter(|(place, entry)| queue.is_unsettled(*place) && speaks_of_it(entry));
-            needed.extend(speaking.map(|(place, _)| place));
-            for place in needed {
-                let mut parts = queue.stays(place);
-                parts.push(place);
-                self.skip_parts(index, &name_of(version), parts);
-            }
-        }
-        Ok(())
-    }
-
-    fn cannot_look_again(&mut self, index: usize, why: &str) -> Halt {
-        let why = format!("the package could not be looked at again before more is deleted: {why}");
-        self.report.packages[index].error = Some(why);
-        Halt::Package
     }
 
     /// Saves the report and tells progress when it is time.
@@ -577,21 +410,4 @@ fn label(entry: &VersionReport) -> String {
 fn package_of(report: &Report, index: usize) -> Package {
     let package = &report.packages[index];
     Package { package_type: package.package_type, name: package.name.clone(), visibility: package.visibility.clone() }
-}
-
-/// How a planned version differs from what is there now.
-fn changed(entry: &VersionReport, version: &Version) -> Option<String> {
-    let Some(tags) = version.tags.clone() else {
-        return Some("GitHub does not say any more what tags it has".to_owned());
-    };
-    let sorted = |tags: &[String]| {
-        let mut tags = tags.to_vec();
-        tags.sort();
-        tags
-    };
-    if sorted(&tags) != sorted(&entry.tags) {
-        let list = |tags: &[String]| if tags.is_empty() { "none".to_owned() } else { tags.join(", ") };
-        return Some(format!("its tags are {} now, and were {} when it was planned", list(&tags), list(&entry.tags)));
-    }
-    (version.updated_at != entry.updated_at).then(|| "it was updated after it was planned".to_owned())
 }

@@ -260,6 +260,22 @@ fn a_package_goes_only_if_just_what_was_planned_is_there() {
 }
 
 #[test]
+fn a_package_that_may_not_be_deleted_is_told_as_such() {
+    for (downloads, admin, code, says) in [(6_000, true, 0, "more than 5000 downloads"), (0, false, 1, "Admin")] {
+        let package = Package::with("a[a] 9 · b[b] 3", |mut github| {
+            github.package_mut("app").versions[0].downloads = downloads;
+            let token = Token::workflow();
+            github.token(TOKEN, if admin { token } else { token.without_admin() })
+        });
+        let ended = run(&package.simulator, &[("tags", ".*"), ("delete-empty-package", "true")]);
+        assert_eq!((ended.code, package.left()), (Some(code), vec!["a".to_owned(), "b".to_owned()]), "{}", ended.log);
+        assert!(ended.log.contains(says), "{}", ended.log);
+        assert_eq!(package.simulator.changes().len(), 1, "it is tried once: {:?}", package.simulator.changes());
+        assert_eq!(ended.count("retained") + ended.count("failed"), 2);
+    }
+}
+
+#[test]
 fn case_18_a_signature_is_no_image_and_stays_with_its_own() {
     goes("S[v1] 9 · T[sha256-S.sig] 3", &[("tags", ".*")], "");
 }

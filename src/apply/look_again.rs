@@ -1,0 +1,128 @@
+//! Holds the plan against a new listing, since nothing is deleted on an old one: what changed in the
+//! meantime is left alone, and so is what something new needs.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Applier, Halt, Known, label, queue::Queue};
+use crate::{
+    github::State,
+    graph::subjects_of,
+    model::{Package, PackageType, Version},
+    plan::name_of,
+    registry::Unreadable,
+    report::{CutShort, Outcome, VersionReport},
+};
+
+impl Applier<'_> {
+    /// Holds the plan against a new listing: what changed since is left alone, and so is what a
+    /// version that is new needs. Returns how many versions are new.
+    pub(super) async fn look_again(
+        &mut self,
+        index: usize,
+        package: &Package,
+        known: &mut Known,
+        queue: &mut Queue,
+    ) -> Result<usize, Halt> {
+        let versions = match self.github.versions(self.owner, package, State::Active).await {
+            Ok(versions) => versions,
+            Err(failure) if failure.is_limit() => return Err(Halt::Run(CutShort::Limit)),
+            Err(_) if self.stop.is_asked() => return Err(Halt::Run(CutShort::Cancelled)),
+            Err(failure) => return Err(self.cannot_look_again(index, &failure.explained())),
+        };
+        let at = self.clock.now();
+        let there: HashMap<_, _> = versions.iter().map(|version| (version.id, version)).collect();
+        for place in 0..self.report.packages[index].versions.len() {
+            let entry = &mut self.report.packages[index].versions[place];
+            if entry.outcome != Some(Outcome::Planned) {
+                continue;
+            }
+            // one that is not there any more is no difference: its deletion finds out
+            let Some(change) = there.get(&entry.id).and_then(|version| changed(entry, version)) else { continue };
+            let what = label(entry);
+            entry.outcome = Some(Outcome::Skipped);
+            "changed".clone_into(&mut entry.reason);
+            entry.error = Some(change);
+            entry.at = Some(at);
+            self.pulse.done += 1;
+            let parts = queue.stays(place);
+            self.skip_parts(index, &what, parts);
+        }
+        let planned: HashSet<_> = self.report.packages[index].versions.iter().map(|version| version.id).collect();
+        let new: Vec<_> = versions.iter().filter(|version| !planned.contains(&version.id)).cloned().collect();
+        if !new.is_empty() && package.package_type == PackageType::Container {
+            self.keep_what_is_new(index, package, known, &new, queue).await?;
+        }
+        Ok(new.len())
+    }
+
+    /// What was pushed since the plan was made may need what the plan deletes.
+    async fn keep_what_is_new(
+        &mut self,
+        index: usize,
+        package: &Package,
+        known: &mut Known,
+        new: &[Version],
+        queue: &mut Queue,
+    ) -> Result<(), Halt> {
+        match self.registry.complete(self.owner, package, new, &mut known.manifests).await {
+            Ok(()) => {}
+            Err(_) if self.stop.is_asked() => return Err(Halt::Run(CutShort::Cancelled)),
+            Err(Unreadable::Limit(_)) => return Err(Halt::Run(CutShort::Limit)),
+            Err(Unreadable::Failed(why)) => return Err(self.cannot_look_again(index, &why)),
+        }
+        // the registry may lag behind the API: until it tells, nobody knows what a new version needs
+        if let Some(unknown) = new.iter().find(|version| known.manifests.absent.contains(&version.name)) {
+            let why = format!(
+                "{} is new, and the registry does not know its manifest yet. Run the job again later",
+                name_of(unknown)
+            );
+            return Err(self.cannot_look_again(index, &why));
+        }
+        let versions = &self.report.packages[index].versions;
+        let places: HashMap<_, _> =
+            versions.iter().enumerate().map(|(place, version)| (version.name.clone(), place)).collect();
+        for version in new {
+            let listed = known.manifests.read.get(&version.name).into_iter().flat_map(|manifest| &manifest.children);
+            let listed = listed.filter_map(|child| places.get(&child.digest).copied());
+            let mut needed: Vec<_> = listed.filter(|place| queue.is_unsettled(*place)).collect();
+            // what referred to nothing, or listed what was gone, does so no longer
+            let versions = self.report.packages[index].versions.iter().enumerate();
+            let speaks_of_it = |entry: &VersionReport| {
+                let manifest = known.manifests.read.get(&entry.name);
+                let lists = manifest.is_some_and(|it| it.children.iter().any(|child| child.digest == version.name));
+                lists || subjects_of(&entry.tags, manifest).any(|subject| subject == version.name)
+            };
+            let speaking = versions.filter(|(place, entry)| queue.is_unsettled(*place) && speaks_of_it(entry));
+            needed.extend(speaking.map(|(place, _)| place));
+            for place in needed {
+                let mut parts = queue.stays(place);
+                parts.push(place);
+                self.skip_parts(index, &name_of(version), parts);
+            }
+        }
+        Ok(())
+    }
+
+    fn cannot_look_again(&mut self, index: usize, why: &str) -> Halt {
+        let why = format!("the package could not be looked at again before more is deleted: {why}");
+        self.report.packages[index].error = Some(why);
+        Halt::Package
+    }
+}
+
+/// How a planned version differs from what is there now.
+fn changed(entry: &VersionReport, version: &Version) -> Option<String> {
+    let Some(tags) = version.tags.clone() else {
+        return Some("GitHub does not say any more what tags it has".to_owned());
+    };
+    let sorted = |tags: &[String]| {
+        let mut tags = tags.to_vec();
+        tags.sort();
+        tags
+    };
+    if sorted(&tags) != sorted(&entry.tags) {
+        let list = |tags: &[String]| if tags.is_empty() { "none".to_owned() } else { tags.join(", ") };
+        return Some(format!("its tags are {} now, and were {} when it was planned", list(&tags), list(&entry.tags)));
+    }
+    (version.updated_at != entry.updated_at).then(|| "it was updated after it was planned".to_owned())
+}
