@@ -1,4 +1,4 @@
-//! The worked cases of single images: versions, inputs, and what goes. `tests/images.rs` has those of
+//! The worked cases of single images: versions, inputs, and what goes. `tests/images` has those of
 //! images with parts.
 //!
 //! Each runs as a `container` and, where its rules allow it, as a legacy `docker` package.
