@@ -16,7 +16,7 @@ mod reading;
 mod untagging;
 
 use runner::{Ended, Step, TOKEN};
-use simulator::{Answer, Effect, Fault, GitHub, Manifest, Simulator, Token, Version, images};
+use simulator::{Answer, Effect, Fault, GitHub, Manifest, Simulator, Token, Version, attested_images, images};
 
 fn world(versions: Vec<Version>) -> GitHub {
     GitHub::new()

@@ -41,32 +41,10 @@ fn children_that_are_tagged_are_not_read_either() {
     assert_eq!(package.simulator.pulls().values().sum::<u32>(), 6 + 2, "a long run is read from two places at once");
 }
 
-/// Images of two platforms with an attestation each, pushed one after another: children first,
-/// then the index, `minutes` after the image before. Every other one has lost its tag.
-fn two_thousand(minutes: f64) -> Vec<Version> {
-    let mut versions = Vec::new();
-    for number in 0..2_000_u32 {
-        let days = 400.0 - f64::from(number) * minutes / 1_440.0;
-        let child = |role: &str| Manifest::of_image(&format!("{number}-{role}"), None);
-        let children = [("a", "amd64"), ("b", "arm64"), ("c", "unknown"), ("d", "unknown")];
-        let mut listed = Vec::new();
-        for (role, platform) in children {
-            let manifest = child(role);
-            listed.push((manifest.digest(), "application/vnd.oci.image.manifest.v1+json", Some(platform)));
-            versions.push(Version::with_manifest(manifest).days_old(days));
-        }
-        let index = Version::with_manifest(Manifest::of_index(&number.to_string(), &listed, None));
-        let tag = format!("v{number}");
-        let tags: &[&str] = if number % 2 == 0 { &[&tag] } else { &[] };
-        versions.push(index.tags(tags).days_old(days));
-    }
-    versions
-}
-
 #[test]
 fn ten_thousand_versions_are_at_most_1_3_reads_a_root() {
     for (minutes, concurrency) in [(0.0, "16"), (0.0, "90"), (7.0, "90"), (120.0, "16")] {
-        let simulator = Simulator::start(world(two_thousand(minutes)));
+        let simulator = Simulator::start(world(attested_images(2_000, minutes)));
         let inputs =
             [("tag-status", "untagged"), ("older-than", "7d"), ("dry-run", "true"), ("concurrency", concurrency)];
         let ended = run(&simulator, &inputs);

@@ -121,6 +121,11 @@ impl Running {
         assert!(status.expect("kill runs").success());
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for its end.
     pub fn end(self) -> Ended {
         let output = self.child.wait_with_output().expect("it ends");

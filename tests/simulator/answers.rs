@@ -1,13 +1,15 @@
 //! What GitHub says: bodies, error messages to the letter, and the headers of every answer.
 
-use axum::{
-    body::{Body, Bytes},
-    http::Response,
-};
 use futures_util::stream;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::{
+    Response,
+    body::{Bytes, Frame},
+    http::response::Builder,
+};
 use serde_json::{Value, json};
 
-use super::{Request, state::GitHub};
+use super::{Body, Request, state::GitHub};
 
 /// The answers seen in public, by their names there.
 const OBSERVED: [&str; 2] = [
@@ -60,7 +62,7 @@ impl Answer {
         self
     }
 
-    fn head(&self, github: &mut GitHub, request: &Request) -> axum::http::response::Builder {
+    fn head(&self, github: &mut GitHub, request: &Request) -> Builder {
         github.answered += 1;
         let mut builder = Response::builder()
             .status(self.status)
@@ -78,7 +80,7 @@ impl Answer {
 
     pub(super) fn into_response(self, github: &mut GitHub, request: &Request) -> Response<Body> {
         let head = self.head(github, request);
-        head.body(Body::from(self.body)).expect("an answer")
+        head.body(Full::from(self.body).map_err(|never| match never {}).boxed()).expect("an answer")
     }
 
     /// Half of the body, under a head that promises all of it.
@@ -86,6 +88,7 @@ impl Answer {
         let head = self.head(github, request).header("content-length", self.body.len().max(2));
         let half = Bytes::from(self.body[..self.body.len() / 2].to_vec());
         let broken = std::io::Error::other("cut off");
-        head.body(Body::from_stream(stream::iter([Ok(half), Err(broken)]))).expect("an answer")
+        let body = StreamBody::new(stream::iter([Ok(Frame::data(half)), Err(broken)]));
+        head.body(BodyExt::boxed(body)).expect("an answer")
     }
 }

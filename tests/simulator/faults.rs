@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, http::Response};
-
-use super::{Request, answers::Answer, packages_api, registry, state::GitHub};
+use super::{Request, Wire, answers::Answer, packages_api, registry, state::GitHub};
 
 /// What happens instead of, or around, GitHub's answer.
 #[derive(Clone)]
@@ -17,6 +15,10 @@ pub enum Effect {
     Hang,
     /// The work is done, and no answer comes, ever.
     HangAfterDoing,
+    /// The connection ends without an answer.
+    Reset,
+    /// The work is done, and the connection ends without an answer.
+    ResetAfterDoing,
     /// The answer's head says more bytes than come.
     CutOff,
     /// The state changes before GitHub answers as usual.
@@ -73,8 +75,8 @@ fn served(github: &mut GitHub, request: &Request) -> Answer {
     }
 }
 
-/// The answer to a request, or `None` where none ever comes.
-pub(super) fn answer(github: &mut GitHub, request: &Request) -> Option<Response<Body>> {
+/// What a request brings.
+pub(super) fn answer(github: &mut GitHub, request: &Request) -> Wire {
     let struck = github.faults.iter_mut().find_map(|fault| fault.strikes(request).then(|| fault.effect.clone()));
     let answer = match struck {
         None => served(github, request),
@@ -83,19 +85,24 @@ pub(super) fn answer(github: &mut GitHub, request: &Request) -> Option<Response<
             served(github, request);
             answer
         }
-        Some(Effect::Hang) => return None,
+        Some(Effect::Hang) => return Wire::Nothing,
+        Some(Effect::Reset) => return Wire::Reset,
         Some(Effect::HangAfterDoing) => {
             served(github, request);
-            return None;
+            return Wire::Nothing;
+        }
+        Some(Effect::ResetAfterDoing) => {
+            served(github, request);
+            return Wire::Reset;
         }
         Some(Effect::CutOff) => {
             let whole = served(github, request);
-            return Some(whole.cut_off(github, request));
+            return Wire::Answer(whole.cut_off(github, request));
         }
         Some(Effect::Meanwhile(change)) => {
             change(github);
             served(github, request)
         }
     };
-    Some(answer.into_response(github, request))
+    Wire::Answer(answer.into_response(github, request))
 }

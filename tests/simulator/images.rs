@@ -122,6 +122,27 @@ pub fn real_images(folder: &str) -> Vec<Version> {
     versions
 }
 
+/// So many images of two platforms with an attestation each, pushed one after another: children
+/// first, then the index, `minutes` after the image before. Every other one has lost its tag.
+pub fn attested_images(count: u32, minutes: f64) -> Vec<Version> {
+    let mut versions = Vec::new();
+    for number in 0..count {
+        let days = 400.0 - f64::from(number) * minutes / 1_440.0;
+        let child = |role: &str| Manifest::of_image(&format!("{number}-{role}"), None);
+        let mut listed = Vec::new();
+        for (role, platform) in [("a", "amd64"), ("b", "arm64"), ("c", "unknown"), ("d", "unknown")] {
+            let manifest = child(role);
+            listed.push((manifest.digest(), IMAGE, Some(platform)));
+            versions.push(Version::with_manifest(manifest).days_old(days));
+        }
+        let index = Version::with_manifest(Manifest::of_index(&number.to_string(), &listed, None));
+        let tag = format!("v{number}");
+        let tags: &[&str] = if number % 2 == 0 { &[&tag] } else { &[] };
+        versions.push(index.tags(tags).days_old(days));
+    }
+    versions
+}
+
 /// One item of the short form.
 #[derive(Clone, Debug, Default)]
 struct Item {

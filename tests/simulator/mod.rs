@@ -7,17 +7,19 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a fault in here is a fault of the tests")]
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard},
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
+    time::Duration,
 };
 
-use axum::{
-    Router,
-    body::Body,
-    extract::{Request as HttpRequest, State},
-    http::Response,
-};
-use tokio::sync::oneshot;
+use http_body_util::{BodyExt, combinators::BoxBody};
+use hyper::{Response, body::Bytes, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpListener, sync::oneshot};
 
 mod answers;
 mod faults;
@@ -29,8 +31,8 @@ mod state;
 
 pub use answers::Answer;
 pub use faults::{Effect, Fault};
-pub use images::{Manifest, digest_of, images, real_images};
-pub use state::{GitHub, Package, Paging, Token, Version};
+pub use images::{Manifest, attested_images, digest_of, images, real_images};
+pub use state::{GitHub, Limits, Package, Paging, Token, Version};
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -71,7 +73,20 @@ impl Request {
 struct World {
     github: Arc<Mutex<GitHub>>,
     requests: Arc<Mutex<Vec<Request>>>,
+    in_flight: Arc<AtomicUsize>,
+    most_in_flight: Arc<AtomicUsize>,
 }
+
+/// What goes over the wire instead of, or as, an answer.
+enum Wire {
+    Answer(Response<Body>),
+    /// The connection stays open, and nothing comes.
+    Nothing,
+    /// The connection ends without an answer.
+    Reset,
+}
+
+type Body = BoxBody<Bytes, io::Error>;
 
 /// The running server. It stops when dropped, whatever is still in flight.
 pub struct Simulator {
@@ -88,16 +103,19 @@ impl Simulator {
         listener.set_nonblocking(true).expect("a listener");
         let url = format!("http://{}{}", listener.local_addr().expect("an address"), github.prefix);
         github.url.clone_from(&url);
-        let world = World { github: Arc::new(Mutex::new(github)), requests: Arc::default() };
+        let world = World {
+            github: Arc::new(Mutex::new(github)),
+            requests: Arc::default(),
+            in_flight: Arc::default(),
+            most_in_flight: Arc::default(),
+        };
         let (stop, stopped) = oneshot::channel();
         let served = world.clone();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-                let router = Router::new().fallback(answer).with_state(served);
                 tokio::select! {
-                    result = async { axum::serve(listener, router).await } => result.expect("the simulator serves"),
+                    () = serve(listener, served) => {}
                     _ = stopped => {}
                 }
             });
@@ -120,6 +138,11 @@ impl Simulator {
     /// Every request so far.
     pub fn requests(&self) -> Vec<Request> {
         self.world.requests.lock().expect("the requests").clone()
+    }
+
+    /// The most requests that were in flight at one moment.
+    pub fn most_in_flight(&self) -> usize {
+        self.world.most_in_flight.load(Ordering::SeqCst)
     }
 
     /// How often each manifest was given out, by digest.
@@ -148,7 +171,33 @@ impl Drop for Simulator {
     }
 }
 
-async fn answer(State(world): State<World>, request: HttpRequest) -> Response<Body> {
+async fn serve(listener: std::net::TcpListener, world: World) {
+    let listener = TcpListener::from_std(listener).expect("a listener");
+    loop {
+        let (stream, _) = listener.accept().await.expect("a connection");
+        let _ = stream.set_nodelay(true);
+        let world = world.clone();
+        let service = service_fn(move |request| answer(world.clone(), request));
+        tokio::spawn(async move {
+            // a client that goes away is no concern of the server's
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+/// Counts a request for as long as it is under way.
+struct Flight(Arc<AtomicUsize>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn answer(world: World, request: hyper::Request<hyper::body::Incoming>) -> io::Result<Response<Body>> {
+    let in_flight = world.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+    let _flight = Flight(Arc::clone(&world.in_flight));
+    world.most_in_flight.fetch_max(in_flight, Ordering::SeqCst);
     let (parts, body) = request.into_parts();
     let headers = parts.headers.iter();
     let headers =
@@ -158,15 +207,25 @@ async fn answer(State(world): State<World>, request: HttpRequest) -> Response<Bo
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
         headers: headers.collect(),
-        body: axum::body::to_bytes(body, 32 * 1024 * 1024).await.expect("a body").to_vec(),
+        body: body.collect().await.map_err(io::Error::other)?.to_bytes().to_vec(),
     };
     world.requests.lock().expect("the requests").push(request.clone());
-    let response = {
+    let (wire, latency) = {
         let mut github = world.github.lock().expect("the state");
-        faults::answer(&mut github, &request)
+        github.in_flight = in_flight;
+        (faults::answer(&mut github, &request), github.latency_of(&request))
     };
-    match response {
-        Some(response) => response,
-        None => std::future::pending().await,
+    if !latency.is_zero() {
+        wait(latency).await;
     }
+    match wire {
+        Wire::Answer(response) => Ok(response),
+        Wire::Nothing => std::future::pending().await,
+        Wire::Reset => Err(io::ErrorKind::ConnectionReset.into()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the distance to a server is real time, for benchmarks alone")]
+async fn wait(latency: Duration) {
+    tokio::time::sleep(latency).await;
 }

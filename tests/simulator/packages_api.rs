@@ -43,8 +43,8 @@ pub(super) fn answer(github: &mut GitHub, request: &Request) -> Answer {
     {
         return Answer::observed("primary-rate-limit").header("x-ratelimit-remaining", "0");
     }
-    if let Some(wait) = github.over_the_points(request) {
-        return Answer::observed("secondary-rate-limit").header("retry-after", &wait.as_secs().to_string());
+    if github.is_over_the_limits(request) {
+        return Answer::observed("secondary-rate-limit").header("retry-after", "60");
     }
     let path = request.path.strip_prefix(&github.prefix).unwrap_or(&request.path).to_owned();
     let decoded: Vec<String> =
@@ -174,10 +174,16 @@ fn one_package(
         ("GET", ["versions"]) => {
             let package = &github.packages[index];
             let deleted = request.parameter("state") == Some("deleted");
-            let mut versions: Vec<_> = if deleted { &package.deleted } else { &package.versions }.iter().collect();
+            let mut versions: Vec<_> =
+                if deleted { &package.deleted } else { &package.versions }.iter().rev().collect();
             // newest first, which is practice and documented nowhere
-            versions.sort_by(|left, right| (&right.created_at, right.id).cmp(&(&left.created_at, left.id)));
-            let item = |place: usize| version_json(github, package, versions[place]);
+            let newest_first =
+                |left: &&Version, right: &&Version| (&right.created_at, right.id).cmp(&(&left.created_at, left.id));
+            if !versions.is_sorted_by(|left, right| newest_first(left, right).is_le()) {
+                versions.sort_by(newest_first);
+            }
+            let of_package = package_json(github, package);
+            let item = |place: usize| version_json(&of_package, package, versions[place]);
             paging::page(github, request, &base.numeric, versions.len(), item)
         }
         (method, ["versions", id, rest @ ..]) => {
@@ -186,7 +192,9 @@ fn one_package(
                 ("GET", []) => {
                     let package = &github.packages[index];
                     match package.versions.iter().find(|version| version.id == id) {
-                        Some(version) => Answer::json(200, &version_json(github, package, version)),
+                        Some(version) => {
+                            Answer::json(200, &version_json(&package_json(github, package), package, version))
+                        }
                         None => Answer::observed("version-not-found"),
                     }
                 }
@@ -289,12 +297,12 @@ fn package_json(github: &GitHub, package: &Package) -> Value {
 
 /// All versions on one page, whatever was asked for.
 pub(super) fn versions_page(github: &GitHub, package: &Package) -> Answer {
-    let versions = package.versions.iter().map(|version| version_json(github, package, version));
+    let of_package = package_json(github, package);
+    let versions = package.versions.iter().map(|version| version_json(&of_package, package, version));
     Answer::json(200, &versions.collect())
 }
 
-fn version_json(github: &GitHub, package: &Package, version: &Version) -> Value {
-    let of_package = package_json(github, package);
+fn version_json(of_package: &Value, package: &Package, version: &Version) -> Value {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let mut metadata = json!({"package_type": package.package_type});
     match package.package_type.as_str() {

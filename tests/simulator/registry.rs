@@ -94,9 +94,15 @@ fn package(github: &GitHub, repository: &str) -> Option<usize> {
 
 fn pull(github: &mut GitHub, request: &Request, index: usize, reference: &str) -> Answer {
     let versions = &mut github.packages[index].versions;
-    let is_meant =
-        |version: &&mut Version| version.name == reference || version.tags.iter().any(|tag| tag == reference);
-    let Some(version) = versions.iter_mut().find(is_meant) else { return Answer::observed("manifest-unknown") };
+    let is_meant = |version: &Version| version.name == reference || version.tags.iter().any(|tag| tag == reference);
+    // where it was when the package was last searched: large ones are slow to search each time
+    let known = github.places.get(reference).copied();
+    let place = known.filter(|place| versions.get(*place).is_some_and(is_meant)).or_else(|| {
+        let places = versions.iter().enumerate().map(|(place, version)| (version.name.clone(), place));
+        github.places = places.collect();
+        versions.iter().position(is_meant)
+    });
+    let Some(version) = place.map(|place| &mut versions[place]) else { return Answer::observed("manifest-unknown") };
     let Some(manifest) = &version.manifest else { return Answer::observed("manifest-unknown") };
     // what a client does not accept is not there for it
     let accepts = request.header("accept").unwrap_or_default();

@@ -1,6 +1,10 @@
 //! Represents the state of GitHub: accounts, tokens, packages, and how it behaves today.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -23,8 +27,12 @@ pub struct GitHub {
     pub packages: Vec<Package>,
     pub faults: Vec<Fault>,
     pub paging: Paging,
-    /// Points a minute that it enforces (a read 1, a change 5), where it does.
-    pub points_per_minute: Option<u32>,
+    /// What it enforces beside the primary limit.
+    pub limits: Limits,
+    /// How long an answer of the API takes, and one of the registry.
+    pub latency: (Duration, Duration),
+    /// Requests under way, this one included.
+    pub(super) in_flight: usize,
     /// Packages in conflict with the Docker migration.
     pub conflicts: Vec<Value>,
     /// How often each manifest was given out, by digest.
@@ -33,10 +41,32 @@ pub struct GitHub {
     pub realm: Option<String>,
     /// Tokens of the registry, and what they open.
     pub(super) registry_tokens: BTreeMap<String, String>,
+    /// Where the registry found manifests, by digest.
+    pub(super) places: HashMap<String, usize>,
     pub(super) answered: u64,
-    spent: Vec<(Timestamp, u32)>,
+    spent: VecDeque<(Timestamp, u32)>,
     clock: Now,
     next_id: u64,
+}
+
+/// The secondary limits (<https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>),
+/// each over a window that slides; none is enforced unless it is set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    /// A read costs 1, a change 5.
+    pub points_per_minute: Option<u32>,
+    /// Requests under way at one moment.
+    pub in_flight: Option<usize>,
+    /// Should deletions count as "content-generating requests", which nobody has said.
+    pub changes_per_minute: Option<usize>,
+    pub changes_per_hour: Option<usize>,
+}
+
+impl Limits {
+    /// What GitHub documents for the REST API.
+    pub fn documented() -> Self {
+        Self { points_per_minute: Some(900), in_flight: Some(100), ..Self::default() }
+    }
 }
 
 /// How listings are paged.
@@ -218,13 +248,16 @@ impl GitHub {
             packages: Vec::new(),
             faults: Vec::new(),
             paging: Paging::AsGitHub,
-            points_per_minute: None,
+            limits: Limits::default(),
+            latency: (Duration::ZERO, Duration::ZERO),
+            in_flight: 0,
             conflicts: Vec::new(),
             pulls: BTreeMap::new(),
             realm: None,
             registry_tokens: BTreeMap::new(),
+            places: HashMap::new(),
             answered: 0,
-            spent: Vec::new(),
+            spent: VecDeque::new(),
             clock: Arc::new(Timestamp::now),
             next_id: FIRST_ID,
         }
@@ -379,18 +412,34 @@ impl GitHub {
         headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Counts a request's points; tells how long to wait if that is too many in a minute.
-    pub(super) fn over_the_points(&mut self, request: &Request) -> Option<Duration> {
-        let allowed = self.points_per_minute?;
+    /// How far away it is for a request.
+    pub(super) fn latency_of(&self, request: &Request) -> Duration {
+        if request.path.starts_with("/v2/") || request.path == "/token" { self.latency.1 } else { self.latency.0 }
+    }
+
+    /// Counts a request; tells whether it is over one of the secondary limits.
+    pub(super) fn is_over_the_limits(&mut self, request: &Request) -> bool {
+        let Limits { points_per_minute, in_flight, changes_per_minute, changes_per_hour } = self.limits;
         let now = self.now();
-        let minute = SignedDuration::from_secs(60);
-        self.spent.retain(|(at, _)| now.duration_since(*at) < minute);
-        let points = if request.is_change() { 5 } else { 1 };
-        if self.spent.iter().map(|(_, points)| points).sum::<u32>() + points > allowed {
-            return Some(Duration::from_secs(60));
+        let (minute, hour) = (SignedDuration::from_mins(1), SignedDuration::from_hours(1));
+        while self.spent.front().is_some_and(|(at, _)| now.duration_since(*at) >= hour) {
+            self.spent.pop_front();
         }
-        self.spent.push((now, points));
-        None
+        let points = if request.is_change() { 5 } else { 1 };
+        let of_minute = || self.spent.iter().rev().take_while(|(at, _)| now.duration_since(*at) < minute);
+        let changes = |points: &u32| *points == 5;
+        let is_over = points_per_minute
+            .is_some_and(|most| of_minute().map(|(_, points)| points).sum::<u32>() + points > most)
+            || in_flight.is_some_and(|most| self.in_flight > most)
+            || (request.is_change()
+                && (changes_per_minute
+                    .is_some_and(|most| of_minute().filter(|(_, points)| changes(points)).count() >= most)
+                    || changes_per_hour
+                        .is_some_and(|most| self.spent.iter().filter(|(_, points)| changes(points)).count() >= most)));
+        if !is_over {
+            self.spent.push_back((now, points));
+        }
+        is_over
     }
 }
 

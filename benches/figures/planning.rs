@@ -1,0 +1,120 @@
+//! Planning: reading what is there, and deciding on it.
+
+use std::time::{Duration, Instant};
+
+use tidy_packages::{
+    inputs::{self, Environment},
+    manifest::{self, Manifests},
+    model::{self, PackageType},
+    plan::{self, Listing},
+};
+
+use crate::{
+    API, REGISTRY, Simulator, Version, far_away, line, measure, organization, runner::TOKEN, simulator::attested_images,
+};
+
+const CONCURRENCY: u32 = 90;
+const UNTAGGED: [(&str, &str); 4] =
+    [("tag-status", "untagged"), ("older-than", "7d"), ("dry-run", "true"), ("concurrency", "90")];
+
+/// The floor of reading so many pages and manifests, with so many requests in flight: the owner,
+/// the package and the first page one after another, and then everything side by side.
+fn floor(pages: u32, roots: u32) -> Duration {
+    let rounds = (pages - 1).div_ceil(CONCURRENCY);
+    API * (3 + rounds) + REGISTRY * (2 + roots.div_ceil(CONCURRENCY))
+}
+
+pub(crate) fn ten_thousand() {
+    pure(2_000);
+    whole(2_000, 7.0, &[]);
+    whole(2_000, 0.0, &[]);
+}
+
+pub(crate) fn hundred_thousand() {
+    pure(20_000);
+    // more pages than points in a minute: without that limit it is the work that is measured
+    whole(20_000, 7.0, &[("points-per-minute", "0")]);
+}
+
+/// A whole dry run over images of five versions each.
+fn whole(images: u32, minutes: f64, more: &[(&str, &str)]) {
+    let simulator = far_away(attested_images(images, minutes));
+    let measured = measure(&simulator, &[&UNTAGGED[..], more].concat());
+    assert_eq!((measured.ended.code, measured.ended.count("selected")), (Some(0), u64::from(images / 2 * 5)));
+    let what = format!("plan {} versions, pushed {minutes} minutes apart", images * 5);
+    let floor = floor(images * 5 / 100, images);
+    line(&what, &measured.counted(), measured.took, Some(floor), Some(measured.memory));
+}
+
+/// The decisions alone: nothing is read.
+fn pure(images: u32) {
+    let versions = attested_images(images, 7.0);
+    let listing = listing(&versions);
+    let variables = [
+        ("INPUT_TOKEN", TOKEN),
+        ("INPUT_TAG-STATUS", "untagged"),
+        ("INPUT_OLDER-THAN", "7d"),
+        ("INPUT_OWNER", "octo-org"),
+        ("INPUT_PACKAGES", "app"),
+        ("INPUT_API-URL", "http://127.0.0.1:1"),
+    ];
+    let variables = variables.map(|(name, value)| (name.into(), value.into()));
+    let inputs = inputs::read(&Environment::new(variables, std::env::temp_dir())).expect("inputs");
+    let begun = Instant::now();
+    let plan = plan::deletion(vec![listing], &inputs.rules, inputs.guards, jiff::Timestamp::now());
+    let took = begun.elapsed();
+    let going = plan.packages[0].verdicts.iter().filter(|verdict| verdict.decision.is_selected()).count();
+    assert_eq!(going, images as usize / 2 * 5);
+    line(&format!("decide on {} versions", versions.len()), &format!("{going} go"), took, None, None);
+}
+
+fn listing(versions: &[Version]) -> Listing {
+    let mut manifests = Manifests::default();
+    for version in versions.iter().filter(|version| !version.listed().is_empty()) {
+        let pushed = version.manifest.as_ref().expect("a manifest");
+        let read = manifest::Manifest::parse(Some(&pushed.media_type), &pushed.bytes).expect("a manifest");
+        manifests.read.insert(version.name.clone(), read);
+    }
+    let listed = versions.iter().enumerate().map(|(number, version)| model::Version {
+        id: number as u64,
+        name: version.name.clone(),
+        tags: Some(version.tags.clone()),
+        created_at: version.created_at.parse().ok(),
+        updated_at: version.updated_at.parse().ok(),
+        deleted_at: None,
+    });
+    Listing {
+        package: model::Package { package_type: PackageType::Container, name: "app".to_owned(), visibility: None },
+        active: Some(versions.len() as u64),
+        versions: listed.collect(),
+        manifests,
+        unreadable: None,
+    }
+}
+
+/// An organization of many packages, planned side by side.
+pub(crate) fn two_thousand_packages() {
+    const PACKAGES: u32 = 2_000;
+    let mut github = organization();
+    for number in 0..PACKAGES {
+        let versions = (0..20)
+            .map(|version| Version::new(&format!("1.{version}.0-pr.{number}")).days_old(100.0 - f64::from(version)));
+        github = github.package("octo-org", "npm", &format!("package-{number}"), versions.collect());
+    }
+    github.latency = (API, REGISTRY);
+    let simulator = Simulator::start(github);
+    let inputs = [
+        ("package-type", "npm"),
+        ("packages", "*"),
+        ("tags", ".*-pr.*"),
+        ("keep-latest", "5"),
+        ("dry-run", "true"),
+        ("concurrency", "90"),
+        ("points-per-minute", "0"),
+    ];
+    let measured = measure(&simulator, &inputs);
+    assert_eq!((measured.ended.code, measured.ended.count("selected")), (Some(0), u64::from(PACKAGES) * 15));
+    let pages = PACKAGES / 100;
+    let floor = API * (2 + (pages - 1).div_ceil(CONCURRENCY) + PACKAGES.div_ceil(CONCURRENCY));
+    line("plan 2,000 packages of 20 versions", &measured.counted(), measured.took, Some(floor), Some(measured.memory));
+}
