@@ -15,7 +15,7 @@ use crate::{
     model::{Owner, Package},
     plan::version_name,
     registry::Registry,
-    report::{CutShort, Decision, Mode, Outcome, Report, VersionReport, file::ReportFile},
+    report::{CutShort, Decision, Mode, Outcome, PackageReport, Report, VersionReport, file::ReportFile},
     stop::Stop,
     tell::{self, log::Log},
 };
@@ -58,6 +58,10 @@ pub struct Applier<'a> {
     pub concurrency: usize,
     /// The longest wait for a rate limit.
     pub max_wait: Duration,
+    /// Nothing is begun later than this, by [`Clock::elapsed`].
+    pub until: Duration,
+    /// Whether the packages are looked at in the end.
+    pub verify: bool,
     /// Time.
     pub clock: Rc<dyn Clock>,
     /// Whether to go on.
@@ -147,8 +151,8 @@ impl Applier<'_> {
             }
             let width = if proven { self.concurrency } else { 1 };
             while halt.is_none() && in_flight.len() < width && (in_flight.is_empty() || !stale) {
-                if !self.has_room_for_next(&queue) {
-                    halt = Some(Halt::Run(CutShort::Limit));
+                if let Some(cut_short) = self.no_room_for_next(index, &queue, in_flight.len()) {
+                    halt = Some(Halt::Run(cut_short));
                     break;
                 }
                 let Some(next) = queue.next() else { break };
@@ -221,12 +225,25 @@ impl Applier<'_> {
         (brought_back, broken)
     }
 
-    /// Whether an image that would be begun now can be ended within the primary limit, its reserve
-    /// and the longest wait.
-    fn has_room_for_next(&self, queue: &Queue) -> bool {
-        let (Some(size), Some(room)) = (queue.size_of_next_image(), self.github.room()) else { return true };
-        let needed = (size + queue.left_of_begun()) as u64;
-        room.requests >= needed || room.resets_in <= self.max_wait
+    /// Why an image that would be begun now could not be ended: within the primary limit, its reserve
+    /// and the longest wait, or within the run's own time.
+    fn no_room_for_next(&self, index: usize, queue: &Queue, in_flight: usize) -> Option<CutShort> {
+        let size = queue.size_of_next_image()?;
+        let changes = size + queue.left_of_begun().saturating_sub(in_flight);
+        let lane = self.github.lane();
+        let now = self.clock.elapsed();
+        if now.saturating_add(lane.time_for(changes)) > self.until {
+            return Some(CutShort::Time);
+        }
+        let looks = if self.verify { pages_of(&self.report.packages[index]) } else { 0 };
+        self.no_room_for(changes + looks)
+    }
+
+    /// Why so many requests could not be sent within the primary limit, its reserve and the longest wait.
+    fn no_room_for(&self, requests: usize) -> Option<CutShort> {
+        let room = self.github.lane().room()?;
+        let is_enough = room.requests >= requests as u64 || room.resets_in <= self.max_wait;
+        (!is_enough).then_some(CutShort::Limit)
     }
 
     /// Takes tags off versions that keep others, one version after another.
@@ -326,8 +343,7 @@ impl Applier<'_> {
                 self.report.packages[index].error = Some(why);
                 Some(Halt::Package)
             }
-            Ends::Limit => Some(Halt::Run(CutShort::Limit)),
-            Ends::Stopped => Some(Halt::Run(CutShort::Cancelled)),
+            Ends::Run(cut_short) => Some(Halt::Run(cut_short)),
         }
     }
 
@@ -378,7 +394,7 @@ impl Applier<'_> {
         if now - self.pulse.told >= TELL_EVERY {
             self.pulse.told = now;
             let spent = SignedDuration::try_from(now - self.pulse.started).unwrap_or_default();
-            let quota = self.github.quota_left();
+            let quota = self.github.lane().quota_left();
             self.log.line(&tell::plan::progress(self.pulse.done, self.pulse.total, spent, quota));
         }
     }
@@ -405,6 +421,11 @@ fn done_word(entry: &VersionReport, outcome: Outcome) -> String {
 /// A version of the report as reasons name it.
 fn label(entry: &VersionReport) -> String {
     version_name(&entry.name, &entry.tags)
+}
+
+/// How many pages a listing of a package has, about.
+fn pages_of(package: &PackageReport) -> usize {
+    package.versions.len() / 100 + 1
 }
 
 fn package_of(report: &Report, index: usize) -> Package {

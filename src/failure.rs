@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::report::CutShort;
+
 /// A call that brought no usable answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -33,6 +35,8 @@ pub enum FailureKind {
     Limit(Duration),
     /// The run was asked to stop before this was sent.
     Stopped,
+    /// The run's own time was up before this was sent.
+    OutOfTime,
     /// What the change was decided on had grown too old by the time it could have been sent.
     Stale,
 }
@@ -46,9 +50,14 @@ impl Failure {
         }
     }
 
-    /// Whether a rate limit is the cause, which is never a failure of the work itself.
-    pub fn is_limit(&self) -> bool {
-        matches!(self.kind, FailureKind::Limit(_))
+    /// Why the run ends here, where this is no failure of the work itself.
+    pub fn cuts_short(&self) -> Option<CutShort> {
+        match self.kind {
+            FailureKind::Limit(_) => Some(CutShort::Limit),
+            FailureKind::OutOfTime => Some(CutShort::Time),
+            FailureKind::Stopped => Some(CutShort::Cancelled),
+            _ => None,
+        }
     }
 
     /// Whether GitHub's message contains this, without regard to case.
@@ -112,6 +121,7 @@ impl fmt::Display for Failure {
             FailureKind::Limit(wait) => {
                 write!(formatter, "{request} met a rate limit that lasts {} s longer: {message}", wait.as_secs())?;
             }
+            FailureKind::OutOfTime => write!(formatter, "{request} was not sent: the run's time-limit was reached")?,
             FailureKind::Stale => write!(formatter, "{request} was not sent: what it was decided on is too old")?,
             FailureKind::Stopped => write!(formatter, "{request} was not sent: the run was asked to stop")?,
         }

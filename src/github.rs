@@ -16,6 +16,7 @@ use crate::{
     failure::{Failure, FailureKind},
     inputs::Pace,
     model::{Owner, OwnerKind, Package, PackageType, Version},
+    pace::Lane,
     stop::Stop,
     tell::log::Log,
 };
@@ -23,13 +24,11 @@ use crate::{
 mod http;
 mod link;
 mod listing;
-mod pace;
 mod wire;
 
 pub use http::Changed;
 use http::Http;
 use listing::Pages;
-pub use pace::Room;
 
 /// How often a package that does not keep still is listed.
 const MOST_LISTINGS: u32 = 6;
@@ -146,8 +145,8 @@ impl GitHub {
     /// (`GITHUB_TOKEN`), or as any call can fail. Nothing is returned of a listing with a gap.
     pub async fn packages(&self, owner: &Owner, package_type: PackageType) -> Result<Vec<PackageAnswer>, Failure> {
         let address = self.below(owner, &["packages"], &[("package_type", package_type.as_str())]);
-        let packages: Pages<wire::Package> = listing::all_pages(&self.http, address).await?;
-        Ok(packages.items.into_iter().map(|package| package.into_answer(package_type)).collect())
+        let convert = |package: wire::Package| package.into_answer(package_type);
+        Ok(listing::all_pages(&self.http, address, None, convert).await?.items)
     }
 
     /// `GET …/packages/{package_type}/{package_name}`.
@@ -185,12 +184,19 @@ impl GitHub {
     }
 
     /// `GET …/packages/{package_type}/{package_name}/versions`: every version, all pages, each once.
+    /// `expected` is how many there are, as far as anybody knows.
     ///
     /// # Errors
     ///
     /// As any call can fail. Nothing is returned of a listing with a gap.
-    pub async fn versions(&self, owner: &Owner, package: &Package, state: State) -> Result<Vec<Version>, Failure> {
-        Ok(self.list_versions(owner, package, state).await?.versions)
+    pub async fn versions(
+        &self,
+        owner: &Owner,
+        package: &Package,
+        state: State,
+        expected: Option<u64>,
+    ) -> Result<Vec<Version>, Failure> {
+        Ok(self.list_versions(owner, package, state, expected).await?.versions)
     }
 
     /// Every active version, and none overlooked: what is deleted between two pages moves others
@@ -206,14 +212,19 @@ impl GitHub {
         expected: Option<u64>,
     ) -> Result<Vec<Version>, Failure> {
         let mut before: Option<BTreeSet<u64>> = None;
+        let mut likely = expected;
         for _ in 0..MOST_LISTINGS {
-            let Listed { versions, pages, repeats } = self.list_versions(owner, package, State::Active).await?;
-            let as_expected = !repeats && expected == Some(versions.len() as u64) && before.is_none();
-            let ids: BTreeSet<u64> = versions.iter().map(|version| version.id).collect();
-            if pages == 1 || as_expected || before.as_ref() == Some(&ids) {
+            let Listed { versions, pages, repeats } = self.list_versions(owner, package, State::Active, likely).await?;
+            let count = versions.len() as u64;
+            let as_expected = !repeats && expected == Some(count) && before.is_none();
+            if pages == 1 || as_expected {
                 return Ok(versions);
             }
-            before = Some(ids);
+            let ids: BTreeSet<u64> = versions.iter().map(|version| version.id).collect();
+            if before.as_ref() == Some(&ids) {
+                return Ok(versions);
+            }
+            (before, likely) = (Some(ids), Some(count));
         }
         Err(Failure {
             kind: FailureKind::Incomplete,
@@ -224,11 +235,17 @@ impl GitHub {
         })
     }
 
-    async fn list_versions(&self, owner: &Owner, package: &Package, state: State) -> Result<Listed, Failure> {
+    async fn list_versions(
+        &self,
+        owner: &Owner,
+        package: &Package,
+        state: State,
+        expected: Option<u64>,
+    ) -> Result<Listed, Failure> {
         let address = self.of_package(owner, package, &["versions"], &[("state", state.as_str())]);
-        let Pages { items, pages } = listing::all_pages::<wire::Version>(&self.http, address).await?;
-        let count = items.len();
-        let mut versions: Vec<_> = items.into_iter().map(|version| version.into_model(package.package_type)).collect();
+        let convert = |version: wire::Version| version.into_model(package.package_type);
+        let Pages { items: mut versions, pages } = listing::all_pages(&self.http, address, expected, convert).await?;
+        let count = versions.len();
         // a push between two pages moves versions from one to the next: they come twice
         let mut seen = std::collections::HashSet::new();
         versions.reverse();
@@ -284,14 +301,9 @@ impl GitHub {
         self.http.scopes()
     }
 
-    /// Requests left of the primary rate limit, where GitHub told.
-    pub fn quota_left(&self) -> Option<u64> {
-        self.http.quota_left()
-    }
-
-    /// What this run may still spend of the primary rate limit, where GitHub told.
-    pub fn room(&self) -> Option<Room> {
-        self.http.room()
+    /// What the calls' pace depends on.
+    pub(crate) fn lane(&self) -> &Lane {
+        self.http.lane()
     }
 
     fn of_package(&self, owner: &Owner, package: &Package, rest: &[&str], query: &[(&str, &str)]) -> Url {

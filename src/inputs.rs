@@ -232,4 +232,6 @@ pub struct Pace {
     pub quota_reserve_percent: u8,
     /// Longest single wait for a rate limit to reset.
     pub max_wait: SignedDuration,
+    /// How long after its start a run stops.
+    pub time_limit: Option<SignedDuration>,
 }

@@ -27,6 +27,7 @@ pub mod inputs;
 pub mod manifest;
 pub mod model;
 pub mod owner;
+mod pace;
 pub mod packages;
 pub mod plan;
 pub mod registry;

@@ -13,7 +13,7 @@ use crate::{
     manifest::Manifests,
     model::{Owner, Version},
     plan::Listing,
-    report::Mode,
+    report::{CutShort, Mode},
     tell::log::Log,
 };
 
@@ -34,8 +34,8 @@ pub struct Read {
 /// Why a package could not be read.
 #[derive(Debug)]
 pub enum ReadError {
-    /// A rate limit that resets too late.
-    Limit(String),
+    /// Something that ends the run, and is no failure.
+    CutShort(CutShort, String),
     /// Anything else, with what to do about it.
     Failed(String),
 }
@@ -119,8 +119,8 @@ impl Reader<'_> {
     }
 
     fn cannot_list(&self, failure: &Failure) -> ReadError {
-        if failure.is_limit() {
-            return ReadError::Limit(failure.to_string());
+        if let Some(cut_short) = failure.cuts_short() {
+            return ReadError::CutShort(cut_short, failure.to_string());
         }
         let advice = match failure.status() {
             Some(400 | 403 | 404) => {
@@ -158,8 +158,10 @@ impl Reader<'_> {
                 }
                 Err(ReadError::Failed(self.missing(&name, &failure, near).await))
             }
-            Err(failure) if failure.is_limit() => Err(ReadError::Limit(failure.to_string())),
-            Err(failure) => Err(ReadError::Failed(failure.explained())),
+            Err(failure) => Err(match failure.cuts_short() {
+                Some(cut_short) => ReadError::CutShort(cut_short, failure.to_string()),
+                None => ReadError::Failed(failure.explained()),
+            }),
         };
         Some(Read { name, read_at, result })
     }
@@ -169,7 +171,7 @@ impl Reader<'_> {
         let state = if self.inputs.mode == Mode::Restore { State::Deleted } else { State::Active };
         let versions = match state {
             State::Active => self.github.all_versions(self.owner, &package, version_count).await?,
-            State::Deleted => self.github.versions(self.owner, &package, state).await?,
+            State::Deleted => self.github.versions(self.owner, &package, state, None).await?,
         };
         let mut still_active = Vec::new();
         let mut active = Some(versions.len() as u64);

@@ -18,7 +18,8 @@ use crate::{
     failure::{Failure, FailureKind},
     inputs::Pace,
     manifest::{ACCEPTED, Manifest, digest_of},
-    retry::{Attempts, Next, Seen, jitter},
+    pace::{Bounds, Cost, Lane},
+    retry::{Attempts, Meaning, Seen, jitter, meaning},
     stop::Stop,
     tell::log::Log,
     transport::{Received, Transport},
@@ -46,12 +47,10 @@ pub struct Registry {
     /// The API: the only other server that may ask for the token.
     api: Url,
     token: SecretString,
-    max_wait: Duration,
+    lane: Lane,
     concurrency: usize,
     challenge: OnceCell<Option<Challenge>>,
     accesses: RefCell<HashMap<String, Rc<Mutex<Access>>>>,
-    clock: Rc<dyn Clock>,
-    stop: Stop,
     log: Rc<Log>,
 }
 
@@ -121,19 +120,19 @@ impl Registry {
         stop: Stop,
         log: Rc<Log>,
     ) -> anyhow::Result<Self> {
-        let transport = Transport::new(&base, HeaderMap::new(), pace.concurrency, MOST_BYTES)?;
+        let transport = Transport::new(&base, HeaderMap::new(), MOST_BYTES)?;
         transport.keep_secret(token.clone());
+        let bounds = Bounds { points_per_minute: None, concurrency: pace.concurrency, reserve_percent: 0 };
+        let max_wait = pace.max_wait.unsigned_abs();
         Ok(Self {
             transport,
             base,
             api,
             token,
-            max_wait: pace.max_wait.unsigned_abs(),
+            lane: Lane::new("the registry's", bounds, max_wait, clock, stop, Rc::clone(&log)),
             concurrency: pace.concurrency,
             challenge: OnceCell::new(),
             accesses: RefCell::default(),
-            clock,
-            stop,
             log,
         })
     }
@@ -314,9 +313,8 @@ impl Registry {
         complete: impl Fn(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
     ) -> Result<Received, Failure> {
         loop {
-            if self.stop.is_asked() {
-                return Err(call.failure(FailureKind::Stopped, String::new()));
-            }
+            let cost = if call.method == Method::GET { Cost::Read } else { Cost::Change };
+            let flight = self.lane.admit(cost).await.map_err(|kind| call.failure(kind, String::new()))?;
             let mut request = complete(self.transport.request(call.method.clone(), call.address.clone()));
             if let Some((media_type, bytes)) = &call.body {
                 request = request.header(CONTENT_TYPE, *media_type).body(bytes.clone());
@@ -324,11 +322,13 @@ impl Registry {
             let received = match self.transport.exchange(request).await {
                 Ok(received) => received,
                 Err(message) => {
+                    drop(flight);
                     self.again(call, FailureKind::Unreachable, message).await?;
                     continue;
                 }
             };
             if let Err(message) = &received.body {
+                drop(flight);
                 self.again(call, FailureKind::Unreachable, message.clone()).await?;
                 continue;
             }
@@ -341,15 +341,18 @@ impl Registry {
                 resets_in: None,
                 message: &message,
             };
-            match call.attempts.after_answer(seen, jitter()) {
-                Next::Take => return Ok(received),
-                Next::Fault => self.again(call, FailureKind::Status(received.status), message).await?,
-                Next::RepeatAfterLimit(wait) if wait <= self.max_wait => {
-                    self.log.debug(&format!("the registry's rate limit: waiting {wait:?} ({message})"));
-                    self.wait(wait).await.map_err(|kind| call.failure(kind, message))?;
+            match meaning(seen) {
+                Meaning::Answer => {
+                    flight.was_let_through();
+                    return Ok(received);
                 }
-                Next::RepeatAfterLimit(wait) => return Err(call.failure(FailureKind::Limit(wait), message)),
-                Next::GiveUpOnLimit => return Err(call.failure(FailureKind::Limit(Duration::ZERO), message)),
+                Meaning::Fault => {
+                    drop(flight);
+                    self.again(call, FailureKind::Status(received.status), message).await?;
+                }
+                Meaning::Limit(asked) => {
+                    flight.was_limited(asked, &message).map_err(|kind| call.failure(kind, message))?;
+                }
             }
         }
     }
@@ -359,16 +362,12 @@ impl Registry {
         let failure = call.failure(kind, message);
         let Some(wait) = call.attempts.after_fault(jitter()) else { return Err(failure) };
         self.log.debug(&format!("{failure}; again in {:.0} s", wait.as_secs_f32()));
-        self.wait(wait).await.map_err(|kind| Failure { kind, ..failure })
+        self.lane.wait(wait).await.map_err(|kind| Failure { kind, ..failure })
     }
 
-    /// Waits, but no longer than until the run is asked to stop.
-    async fn wait(&self, wait: Duration) -> Result<(), FailureKind> {
-        tokio::select! {
-            biased;
-            () = self.stop.asked() => Err(FailureKind::Stopped),
-            () = self.clock.sleep(wait) => Ok(()),
-        }
+    /// What the calls' pace depends on.
+    pub(crate) fn lane(&self) -> &Lane {
+        &self.lane
     }
 
     /// The registry's own words.

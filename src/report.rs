@@ -183,7 +183,7 @@ impl Report {
             Some(CutShort::Cancelled) => Status::Cancelled,
             _ if failed => Status::Failed,
             _ if self.packages.iter().any(|package| package.refused) => Status::Refused,
-            Some(CutShort::Limit) => Status::Partial,
+            Some(CutShort::Limit | CutShort::Time) => Status::Partial,
             Some(CutShort::NotWritable) => Status::Refused,
             None => Status::Complete,
         };
@@ -199,6 +199,8 @@ pub enum CutShort {
     Cancelled,
     /// A rate limit that resets too late.
     Limit,
+    /// The run's own time limit.
+    Time,
     /// The report cannot be written, so nothing may be changed.
     NotWritable,
 }
@@ -208,6 +210,7 @@ impl CutShort {
         match self {
             Self::Cancelled => "not tried: the run was cancelled",
             Self::Limit => "not tried: GitHub's rate limit resets too late for this run",
+            Self::Time => "not tried: the run's time-limit was reached",
             Self::NotWritable => "not tried: the report cannot be written",
         }
     }

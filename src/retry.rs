@@ -8,15 +8,6 @@ use std::time::Duration;
 
 /// The waits between the attempts after a fault: five repetitions over about half a minute.
 const FAULT_WAITS: [u64; 5] = [1, 2, 4, 8, 16];
-/// The first wait after a limit answer that names none; doubled each time
-/// (<https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api>).
-const LIMIT_WAIT: Duration = Duration::from_secs(60);
-/// No answer's wait is taken to be longer than this: whatever a server says, sums of it stay in range.
-const LONGEST_WAIT: Duration = Duration::from_secs(365 * 86_400);
-/// Limit answers in a row to one call before the run stops: a server that never lets anything
-/// through must not hold a job for ever.
-const MOST_LIMITS: u32 = 20;
-
 /// What of an answer decides.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
@@ -32,24 +23,21 @@ pub(crate) struct Seen<'a> {
     pub(crate) message: &'a str,
 }
 
-/// What to do next.
+/// What an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// It is an answer.
-    Take,
+pub(crate) enum Meaning {
+    /// An answer.
+    Answer,
     /// The server had a fault: ask again as after no answer at all.
     Fault,
-    /// Ask again after this long: a rate limit.
-    RepeatAfterLimit(Duration),
-    /// The rate limit will not let this call through within any sensible time.
-    GiveUpOnLimit,
+    /// A rate limit, and how long a wait it asks for, where it does.
+    Limit(Option<Duration>),
 }
 
-/// How often one call has met what.
+/// How often one call has met a fault.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Attempts {
     faults: usize,
-    limits: u32,
 }
 
 impl Attempts {
@@ -61,30 +49,18 @@ impl Attempts {
         self.faults += 1;
         Some(Duration::from_secs(*wait).mul_f32(1.0 + jitter * 0.1))
     }
+}
 
-    /// Decides on an answer. `jitter` is between 0 and 1.
-    pub(crate) fn after_answer(&mut self, seen: Seen<'_>, jitter: f32) -> Next {
-        if is_limit(seen) {
-            return self.after_limit(seen, jitter);
-        }
-        if seen.status >= 500 || seen.status == 408 {
-            return Next::Fault;
-        }
-        Next::Take
-    }
-
-    fn after_limit(&mut self, seen: Seen<'_>, jitter: f32) -> Next {
-        self.limits += 1;
-        if self.limits > MOST_LIMITS {
-            return Next::GiveUpOnLimit;
-        }
+/// What an answer is: for a limit, how long it asks to wait, or how long until the reset.
+pub(crate) fn meaning(seen: Seen<'_>) -> Meaning {
+    if is_limit(seen) {
         let reset = seen.resets_in.filter(|_| seen.remaining == Some(0)).map(|wait| wait + Duration::from_secs(1));
-        let wait = match seen.retry_after.or(reset) {
-            Some(wait) => wait.clamp(Duration::from_secs(1), LONGEST_WAIT),
-            None => (LIMIT_WAIT * 2_u32.saturating_pow(self.limits - 1)).mul_f32(1.0 + jitter * 0.1),
-        };
-        Next::RepeatAfterLimit(wait)
+        return Meaning::Limit(seen.retry_after.or(reset));
     }
+    if seen.status >= 500 || seen.status == 408 {
+        return Meaning::Fault;
+    }
+    Meaning::Answer
 }
 
 /// A random share between 0 and 1, so that many jobs do not come back at the same moment.
@@ -115,15 +91,15 @@ mod tests {
 
     #[test]
     fn a_server_error_is_repeated_five_times_over_half_a_minute() {
+        assert_eq!(meaning(seen(500)), Meaning::Fault);
         let mut attempts = Attempts::default();
-        assert_eq!(attempts.after_answer(seen(500), 0.0), Next::Fault);
         let waits: Vec<_> = std::iter::from_fn(|| attempts.after_fault(0.0)).map(|wait| wait.as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16]);
     }
 
     #[test]
     fn limits_and_missing_rights_are_told_apart() {
-        let limit = |seen: Seen<'_>| matches!(Attempts::default().after_answer(seen, 0.0), Next::RepeatAfterLimit(_));
+        let limit = |seen: Seen<'_>| matches!(meaning(seen), Meaning::Limit(_));
         assert!(!limit(Seen { message: "Resource not accessible by integration", ..seen(403) }));
         assert!(!limit(Seen { message: "You need at least read:packages scope to list packages.", ..seen(403) }));
         assert!(limit(Seen { message: "You have exceeded a secondary rate limit. Please wait.", ..seen(403) }));
@@ -135,27 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn the_wait_is_what_the_answer_names_or_the_reset_or_a_minute_doubling() {
-        let wait = |seen: Seen<'_>| Attempts::default().after_answer(seen, 0.0);
+    fn the_wait_is_what_the_answer_names_or_the_reset() {
         let named = Seen { retry_after: Some(Duration::from_secs(7)), remaining: Some(0), ..seen(429) };
-        assert_eq!(wait(named), Next::RepeatAfterLimit(Duration::from_secs(7)));
+        assert_eq!(meaning(named), Meaning::Limit(Some(Duration::from_secs(7))));
         let reset = Seen { remaining: Some(0), resets_in: Some(Duration::from_secs(99)), ..seen(403) };
-        assert_eq!(wait(reset), Next::RepeatAfterLimit(Duration::from_secs(100)));
-        assert_eq!(wait(seen(429)), Next::RepeatAfterLimit(Duration::from_secs(60)));
-
-        let absurd = Seen { retry_after: Some(Duration::MAX), ..seen(429) };
-        assert_eq!(wait(absurd), Next::RepeatAfterLimit(LONGEST_WAIT));
-
-        let mut attempts = Attempts::default();
-        let waits: Vec<_> = (0..4).map(|_| attempts.after_answer(seen(429), 0.0)).collect();
-        assert_eq!(waits, [60, 120, 240, 480].map(|wait| Next::RepeatAfterLimit(Duration::from_secs(wait))));
-    }
-
-    #[test]
-    fn a_server_that_never_lets_a_call_through_is_given_up() {
-        let mut attempts = Attempts::default();
-        let answer = Seen { retry_after: Some(Duration::ZERO), ..seen(429) };
-        let repeated = (0..100).take_while(|_| attempts.after_answer(answer, 0.0) != Next::GiveUpOnLimit).count();
-        assert_eq!(repeated, 20);
+        assert_eq!(meaning(reset), Meaning::Limit(Some(Duration::from_secs(100))));
+        assert_eq!(meaning(seen(429)), Meaning::Limit(None));
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     rc::Rc,
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
@@ -31,10 +32,16 @@ struct Run {
     inputs: Inputs,
     report: Report,
     file: Option<ReportFile>,
+    /// When it began, by [`Clock::elapsed`].
+    began: Duration,
     clock: Rc<dyn Clock>,
     stop: Stop,
     log: Rc<Log>,
 }
+
+/// What is begun is ended, for so long after the run's time is up: half an image would be left over
+/// for good, since nothing selects the rest of it.
+const ENDING: Duration = Duration::from_secs(120);
 
 /// Does what the environment's inputs ask for, and tells it: in the log, in the report, in the
 /// step's outputs and in its summary. Returns how it ended.
@@ -42,11 +49,11 @@ pub async fn run(environment: &Environment, clock: Rc<dyn Clock>, stop: Stop, lo
     if let Some(token) = inputs::token(environment) {
         log.mask(token.expose_secret());
     }
-    let started_at = clock.now();
+    let (started_at, began) = (clock.now(), clock.elapsed());
     let report = match inputs::read(environment) {
         Ok(inputs) => {
             let report = begin(&inputs, started_at);
-            let run = Run { inputs, report, file: None, clock: Rc::clone(&clock), stop, log: Rc::clone(&log) };
+            let run = Run { inputs, report, file: None, began, clock: Rc::clone(&clock), stop, log: Rc::clone(&log) };
             run.until_the_end(environment).await
         }
         Err(complaints) => {
@@ -105,6 +112,9 @@ impl Run {
                 return None;
             }
         };
+        let until = self.until();
+        github.lane().close_at(until);
+        registry.lane().close_at(until);
         let stop = self.stop.clone();
         let read = tokio::select! {
             biased;
@@ -113,7 +123,7 @@ impl Run {
         };
         let (owner, read) = match read {
             Ok(read) => read,
-            Err(ReadError::Limit(why)) => return Some(self.limited(&why)),
+            Err(ReadError::CutShort(cut_short, why)) => return Some(self.cut_short(cut_short, &format!(" ({why})"))),
             Err(ReadError::Failed(why)) => {
                 self.fail(why);
                 return None;
@@ -140,10 +150,10 @@ impl Run {
             self.fail(format!("{error:#}. Nothing was changed: what is changed must be on record (report-file)"));
             return Some(CutShort::NotWritable);
         }
+        github.lane().close_at(until.saturating_add(ENDING));
+        registry.lane().close_at(until.saturating_add(ENDING));
         let cut_short = self.applier(&github, &registry, &owner).carry_out(&mut known).await;
-        if cut_short == Some(CutShort::Limit) {
-            self.warn_of_limit("");
-        }
+        let cut_short = cut_short.map(|cut_short| self.cut_short(cut_short, ""));
         if cut_short.is_none() && self.inputs.verify && self.inputs.mode == Mode::Delete {
             let looked = tokio::select! {
                 biased;
@@ -216,7 +226,9 @@ impl Run {
         }
         match read {
             Ok(()) => {}
-            Err(Unreadable::Limit(failure)) => return Err(ReadError::Limit(failure.to_string())),
+            Err(Unreadable::CutShort(cut_short, failure)) => {
+                return Err(ReadError::CutShort(cut_short, failure.to_string()));
+            }
             Err(Unreadable::Failed(why)) => *unreadable = Some(format!("nothing of this package was deleted: {why}")),
         }
         Ok(())
@@ -234,7 +246,9 @@ impl Run {
                     contents.push(read);
                     known.push(Known { read_at, ..Known::default() });
                 }
-                Err(ReadError::Limit(why)) => return Err(self.limited(&why)),
+                Err(ReadError::CutShort(cut_short, why)) => {
+                    return Err(self.cut_short(cut_short, &format!(" ({why})")));
+                }
                 Err(ReadError::Failed(why)) => failed.push(unreadable(self.inputs.package_type, name, why)),
             }
         }
@@ -270,6 +284,7 @@ impl Run {
     }
 
     fn applier<'a>(&'a mut self, github: &'a GitHub, registry: &'a Registry, owner: &'a Owner) -> Applier<'a> {
+        let until = self.until();
         Applier {
             github,
             registry,
@@ -278,6 +293,8 @@ impl Run {
             file: self.file.as_ref(),
             concurrency: self.inputs.pace.concurrency,
             max_wait: self.inputs.pace.max_wait.unsigned_abs(),
+            until,
+            verify: self.inputs.verify,
             clock: Rc::clone(&self.clock),
             stop: self.stop.clone(),
             log: Rc::clone(&self.log),
@@ -309,23 +326,29 @@ impl Run {
         }
     }
 
-    fn limited(&mut self, why: &str) -> CutShort {
-        self.warn_of_limit(&format!(" ({why})"));
-        CutShort::Limit
+    /// When the run's own time is up, by [`Clock::elapsed`].
+    fn until(&self) -> Duration {
+        let limit = self.inputs.pace.time_limit.map(|limit| limit.unsigned_abs());
+        limit.map_or(Duration::MAX, |limit| self.began.saturating_add(limit))
     }
 
-    fn warn_of_limit(&mut self, why: &str) {
-        let changed = self
-            .report
-            .packages
-            .iter()
-            .flat_map(|package| &package.versions)
-            .any(|version| matches!(version.outcome, Some(Outcome::Done | Outcome::Gone)));
+    /// Tells why the run ends early, where that is no failure, and what is left.
+    fn cut_short(&mut self, cut_short: CutShort, why: &str) -> CutShort {
+        let versions = || self.report.packages.iter().flat_map(|package| &package.versions);
+        let changed = versions().any(|version| matches!(version.outcome, Some(Outcome::Done | Outcome::Gone)));
         let so_far = if changed { "What was done stays done" } else { "Nothing was changed" };
-        self.warn(format!(
-            "stopped by GitHub's rate limit, which resets too late for this run{why}. {so_far}; the next run goes on \
-             from there. max-wait sets how long a run waits, quota-reserve how much it leaves for others"
-        ));
+        let next = "the next run with the same inputs goes on from there";
+        match cut_short {
+            CutShort::Limit => self.warn(format!(
+                "stopped by GitHub's rate limit, which resets too late for this run{why}. {so_far}; {next}. max-wait \
+                 sets how long a run waits, quota-reserve how much it leaves for others"
+            )),
+            CutShort::Time => {
+                self.warn(format!("stopped by time-limit, which left no time for more{why}. {so_far}; {next}"));
+            }
+            CutShort::Cancelled | CutShort::NotWritable => {}
+        }
+        cut_short
     }
 
     fn warn(&mut self, warning: String) {

@@ -1,19 +1,16 @@
-//! One exchange over HTTP: sent to one host at a time, no redirect followed, read with a bound,
-//! and told without secrets.
+//! One exchange over HTTP: no redirect followed, read with a bound, and told without secrets.
 
 use std::{cell::RefCell, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder, Response, Url, header::HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
 
 /// A secret shorter than this is none of GitHub's, and could occur in any text by chance.
 const SHORTEST_SECRET: usize = 8;
 
-/// The way to one server, for so many exchanges at a time.
+/// What speaks with one server.
 pub(crate) struct Transport {
     client: Client,
-    flights: Semaphore,
     most_bytes: usize,
     secrets: RefCell<Vec<SecretString>>,
 }
@@ -39,13 +36,13 @@ impl Received {
 }
 
 impl Transport {
-    /// A way to the server of `base`; `headers` go with every request, and bodies are read up to
+    /// What speaks with the server of `base`; `headers` go with every request, and bodies are read up to
     /// `most_bytes`.
     ///
     /// # Errors
     ///
     /// When no TLS set-up can be made: a container without CA certificates, for one.
-    pub(crate) fn new(base: &Url, headers: HeaderMap, concurrency: usize, most_bytes: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(base: &Url, headers: HeaderMap, most_bytes: usize) -> anyhow::Result<Self> {
         // one provider for the process; a second client finds it in place, which is fine
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder();
@@ -61,7 +58,7 @@ impl Transport {
             .connect_timeout(Duration::from_secs(10))
             .timeout(Duration::from_secs(60))
             .build()?;
-        Ok(Self { client, flights: Semaphore::new(concurrency), most_bytes, secrets: RefCell::default() })
+        Ok(Self { client, most_bytes, secrets: RefCell::default() })
     }
 
     /// Takes this out of every text that is told from now on.
@@ -76,14 +73,13 @@ impl Transport {
         self.client.request(method, address)
     }
 
-    /// Sends a request once a flight is free, and reads the whole answer.
+    /// Sends a request, and reads the whole answer.
     ///
     /// # Errors
     ///
     /// Why there was none, with the causes: the outermost alone says too little ("error sending
     /// request").
     pub(crate) async fn exchange(&self, request: RequestBuilder) -> Result<Received, String> {
-        let _flight = self.flights.acquire().await.map_err(|error| error.to_string())?;
         let response = request.send().await.map_err(|error| self.clean(&chain(&error.without_url())))?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();

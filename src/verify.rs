@@ -38,13 +38,15 @@ pub async fn look(
 ) -> Result<Findings, String> {
     let package =
         Package { package_type: report.package_type, name: report.name.clone(), visibility: report.visibility.clone() };
-    let listed = github.versions(owner, &package, State::Active).await.map_err(|failure| failure.explained())?;
+    let expected = report.versions.iter().filter(|version| was_to_stay(version)).count() as u64;
+    let listed = github.versions(owner, &package, State::Active, Some(expected)).await;
+    let listed = listed.map_err(|failure| failure.explained())?;
     let known: HashSet<_> = report.versions.iter().map(|version| version.id).collect();
     let new: Vec<_> = listed.iter().filter(|version| !known.contains(&version.id)).cloned().collect();
     if package.package_type == PackageType::Container && !new.is_empty() {
         let read = registry.complete(owner, &package, &new, manifests).await;
         read.map_err(|unreadable| match unreadable {
-            Unreadable::Limit(failure) => failure.to_string(),
+            Unreadable::CutShort(_, failure) => failure.to_string(),
             Unreadable::Failed(why) => why,
         })?;
     }

@@ -29,6 +29,7 @@ fn with_client<T>(url: &str, work: impl AsyncFnOnce(Client) -> T) -> T {
         points_per_minute: None,
         quota_reserve_percent: 10,
         max_wait: SignedDuration::from_mins(1),
+        time_limit: None,
     };
     let log = Rc::new(Log::new(Box::new(std::io::sink()), false, false));
     let (_stopper, stop) = stop::channel();
@@ -64,11 +65,11 @@ fn all_27_endpoints_are_spoken() {
             assert_eq!(client.packages(&owner, PackageType::Container).await.expect("packages").len(), 1);
             let told = client.package(&owner, PackageType::Container, &package.name).await.expect("the package");
             assert_eq!((told.version_count, told.package.visibility.as_deref()), (Some(2), Some("public")));
-            let versions = client.versions(&owner, &package, State::Active).await.expect("versions");
+            let versions = client.versions(&owner, &package, State::Active, None).await.expect("versions");
             let id = versions[0].id;
             assert_eq!(client.version(&owner, &package, id).await.expect("the version"), versions[0]);
             client.delete_version(&owner, &package, id, Duration::MAX).await.expect("deleted");
-            assert_eq!(client.versions(&owner, &package, State::Deleted).await.expect("versions").len(), 1);
+            assert_eq!(client.versions(&owner, &package, State::Deleted, None).await.expect("versions").len(), 1);
             client.restore_version(&owner, &package, id).await.expect("restored");
             client.delete_package(&owner, &package, Duration::MAX).await.expect("deleted");
             client.restore_package(&owner, &package).await.expect("restored");

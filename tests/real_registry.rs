@@ -78,6 +78,7 @@ impl Server {
             points_per_minute: None,
             quota_reserve_percent: 0,
             max_wait: SignedDuration::from_secs(1),
+            time_limit: None,
         };
         let log = Rc::new(Log::new(Box::new(std::io::sink()), false, false));
         let url = || self.url.parse().expect("an address");

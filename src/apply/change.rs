@@ -6,7 +6,7 @@ use crate::{
     failure::{Failure, FailureKind},
     github::GitHub,
     model::{Owner, Package},
-    report::Outcome,
+    report::{CutShort, Outcome},
 };
 
 /// What came of one change.
@@ -27,10 +27,8 @@ pub(super) enum Ends {
     Nothing,
     /// The package: no other change in it would succeed.
     Package(String),
-    /// The run: a rate limit resets too late.
-    Limit,
-    /// The run: it was asked to stop.
-    Stopped,
+    /// The run.
+    Run(CutShort),
     /// Nothing, but it has to be decided anew before it is tried again.
     Stale,
 }
@@ -60,8 +58,8 @@ impl Change {
     }
 
     /// For failures that say nothing of the version itself.
-    fn not_decided(failure: &Failure, ends: Ends) -> Self {
-        let unknown = failure.perhaps_done;
+    fn not_decided(failure: &Failure, cut_short: CutShort) -> Self {
+        let (unknown, ends) = (failure.perhaps_done, Ends::Run(cut_short));
         Self {
             outcome: if unknown { Outcome::Unknown } else { Outcome::Planned },
             error: unknown.then(|| format!("perhaps done: {failure}")),
@@ -75,9 +73,10 @@ pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id
     let Err(failure) = github.delete_version(owner, package, id, until).await else {
         return Change::done();
     };
+    if let Some(cut_short) = failure.cuts_short() {
+        return Change::not_decided(&failure, cut_short);
+    }
     match failure.kind {
-        FailureKind::Limit(_) => Change::not_decided(&failure, Ends::Limit),
-        FailureKind::Stopped => Change::not_decided(&failure, Ends::Stopped),
         // if an earlier attempt had its effect unseen, the next one finds the version gone
         FailureKind::Stale => Change { outcome: Outcome::Planned, error: None, ends: Ends::Stale },
         FailureKind::Status(400) if is_refused_for_good(&failure) => {
@@ -108,10 +107,11 @@ pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id
 /// Deletes a package with all its versions; nothing is sent later than `until`.
 pub(super) async fn delete_package(github: &GitHub, owner: &Owner, package: &Package, until: Duration) -> Change {
     let Err(failure) = github.delete_package(owner, package, until).await else { return Change::done() };
+    if let Some(cut_short) = failure.cuts_short() {
+        return Change::not_decided(&failure, cut_short);
+    }
     match failure.kind {
         FailureKind::Stale => Change { outcome: Outcome::Planned, error: None, ends: Ends::Stale },
-        FailureKind::Limit(_) => Change::not_decided(&failure, Ends::Limit),
-        FailureKind::Stopped => Change::not_decided(&failure, Ends::Stopped),
         FailureKind::Status(400) if is_refused_for_good(&failure) => {
             Change::settled(Outcome::Retained, Some(failure.to_string()))
         }
@@ -131,9 +131,10 @@ pub(super) async fn restore(github: &GitHub, owner: &Owner, package: &Package, i
     let Err(failure) = github.restore_version(owner, package, id).await else {
         return Change::done();
     };
+    if let Some(cut_short) = failure.cuts_short() {
+        return Change::not_decided(&failure, cut_short);
+    }
     match failure.kind {
-        FailureKind::Limit(_) => Change::not_decided(&failure, Ends::Limit),
-        FailureKind::Stopped => Change::not_decided(&failure, Ends::Stopped),
         FailureKind::Status(401 | 403) => Change::no_right("restore", failure.explained()),
         _ => match look_up(github, owner, package, id, &failure).await {
             // it is there: an earlier attempt, or somebody else, brought it back

@@ -23,11 +23,16 @@ impl Applier<'_> {
         known: &mut Known,
         queue: &mut Queue,
     ) -> Result<usize, Halt> {
-        let versions = match self.github.versions(self.owner, package, State::Active).await {
+        let expected = self.report.packages[index].versions.len() as u64;
+        let versions = match self.github.versions(self.owner, package, State::Active, Some(expected)).await {
             Ok(versions) => versions,
-            Err(failure) if failure.is_limit() => return Err(Halt::Run(CutShort::Limit)),
-            Err(_) if self.stop.is_asked() => return Err(Halt::Run(CutShort::Cancelled)),
-            Err(failure) => return Err(self.cannot_look_again(index, &failure.explained())),
+            Err(failure) => {
+                return Err(match failure.cuts_short() {
+                    Some(cut_short) => Halt::Run(cut_short),
+                    None if self.stop.is_asked() => Halt::Run(CutShort::Cancelled),
+                    None => self.cannot_look_again(index, &failure.explained()),
+                });
+            }
         };
         let at = self.clock.now();
         let there: HashMap<_, _> = versions.iter().map(|version| (version.id, version)).collect();
@@ -67,7 +72,7 @@ impl Applier<'_> {
         match self.registry.complete(self.owner, package, new, &mut known.manifests).await {
             Ok(()) => {}
             Err(_) if self.stop.is_asked() => return Err(Halt::Run(CutShort::Cancelled)),
-            Err(Unreadable::Limit(_)) => return Err(Halt::Run(CutShort::Limit)),
+            Err(Unreadable::CutShort(cut_short, _)) => return Err(Halt::Run(cut_short)),
             Err(Unreadable::Failed(why)) => return Err(self.cannot_look_again(index, &why)),
         }
         // the registry may lag behind the API: until it tells, nobody knows what a new version needs

@@ -75,7 +75,7 @@ impl Untagger<'_> {
             (Some(failure), Outcome::Done) => Change::failed_with(format!(
                 "only {} could be taken off: {}",
                 moved.join(", "),
-                not_pushed(&failure).error.unwrap_or_default()
+                not_pushed(&failure).error.unwrap_or_else(|| failure.to_string())
             )),
             _ => change,
         }
@@ -87,7 +87,7 @@ impl Untagger<'_> {
         for wait in LOOKS {
             self.clock.sleep(Duration::from_secs(wait)).await;
             let listed_at = self.clock.elapsed();
-            let versions = match self.github.versions(self.owner, self.package, State::Active).await {
+            let versions = match self.github.versions(self.owner, self.package, State::Active, None).await {
                 Ok(versions) => versions,
                 Err(failure) => return left_over(digest, moved, &failure.explained()),
             };
@@ -127,6 +127,9 @@ fn left_over(digest: &str, moved: &[String], why: &str) -> Change {
 }
 
 fn not_pushed(failure: &Failure) -> Change {
+    if let Some(cut_short) = failure.cuts_short() {
+        return Change { outcome: Outcome::Planned, error: None, ends: Ends::Run(cut_short) };
+    }
     let advice = match failure.kind {
         FailureKind::Status(401 | 403) => {
             "Taking a tag off needs the right to write the package: `permissions: packages: write` and access under \
@@ -136,8 +139,6 @@ fn not_pushed(failure: &Failure) -> Change {
     };
     let why = format!("{failure}. {advice}");
     match failure.kind {
-        FailureKind::Limit(_) => Change { ends: Ends::Limit, ..Change::failed_with(why) },
-        FailureKind::Stopped => Change { outcome: Outcome::Planned, error: None, ends: Ends::Stopped },
         FailureKind::Status(401 | 403) => Change { ends: Ends::Package(why.clone()), ..Change::failed_with(why) },
         _ => Change::failed_with(why),
     }

@@ -14,14 +14,13 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
-use tokio::sync::Notify;
 
-use super::pace::{Admission, Cost, Pacer, Quota, Room};
 use crate::{
     clock::Clock,
     failure::{Failure, FailureKind},
     inputs::Pace,
-    retry::{Attempts, Next, Seen, jitter},
+    pace::{Bounds, Cost, Lane, Quota},
+    retry::{Attempts, Meaning, Seen, jitter, meaning},
     stop::Stop,
     tell::log::Log,
     transport::{Received, Transport},
@@ -41,11 +40,9 @@ const NOTEWORTHY: Duration = Duration::from_secs(5);
 pub(super) struct Http {
     transport: Transport,
     base: Url,
-    max_wait: Duration,
-    an_answer: Notify,
-    pacer: RefCell<Pacer>,
+    concurrency: usize,
+    lane: Lane,
     clock: Rc<dyn Clock>,
-    stop: Stop,
     log: Rc<Log>,
     date: Cell<Option<Timestamp>>,
     scopes: RefCell<Option<String>>,
@@ -118,16 +115,19 @@ impl Http {
             (ACCEPT, HeaderValue::from_static("application/vnd.github+json")),
             (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static(API_VERSION)),
         ]);
-        let transport = Transport::new(&base, headers, pace.concurrency, MOST_BYTES)?;
+        let transport = Transport::new(&base, headers, MOST_BYTES)?;
         transport.keep_secret(token);
+        let bounds = Bounds {
+            points_per_minute: pace.points_per_minute,
+            concurrency: pace.concurrency,
+            reserve_percent: pace.quota_reserve_percent,
+        };
         Ok(Self {
             transport,
             base,
-            max_wait: pace.max_wait.unsigned_abs(),
-            an_answer: Notify::new(),
-            pacer: RefCell::new(Pacer::new(pace.points_per_minute, pace.quota_reserve_percent)),
+            concurrency: pace.concurrency,
+            lane: Lane::new("GitHub's", bounds, pace.max_wait.unsigned_abs(), Rc::clone(&clock), stop, Rc::clone(&log)),
             clock,
-            stop,
             log,
             date: Cell::new(None),
             scopes: RefCell::new(None),
@@ -145,10 +145,14 @@ impl Http {
         address
     }
 
+    /// An address that an answer names, in full.
+    pub(super) fn resolve(&self, address: &str) -> Option<Url> {
+        self.base.join(address).ok()
+    }
+
     /// The address, if it is on the API's own origin (RFC 6454: scheme, host and port).
     pub(super) fn own(&self, address: &str) -> Option<Url> {
-        let address = self.base.join(address).ok()?;
-        (address.origin() == self.base.origin()).then_some(address)
+        self.resolve(address).filter(|address| address.origin() == self.base.origin())
     }
 
     /// Reads JSON.
@@ -172,24 +176,19 @@ impl Http {
             204 => Ok(Changed),
             status => Err(format!("status {status} instead of 204")),
         };
-        let result = self.call(Call::new(method, address, until), parse).await;
-        if result.is_ok() {
-            self.pacer.borrow_mut().succeeded();
-        }
-        result
+        self.call(Call::new(method, address, until), parse).await
     }
 
     async fn call<T>(&self, mut call: Call, parse: impl Fn(&Received) -> Result<T, String>) -> Result<T, Failure> {
         loop {
-            self.admit(call.cost()).await.map_err(|kind| call.failure(kind, String::new(), None))?;
+            let flight = self.lane.admit(call.cost()).await;
+            let flight = flight.map_err(|kind| call.failure(kind, String::new(), None))?;
             if self.clock.elapsed() > call.until {
-                self.pacer.borrow_mut().withdrawn(call.cost());
+                flight.withdraw();
                 return Err(call.failure(FailureKind::Stale, String::new(), None));
             }
             let request = self.transport.request(call.method.clone(), call.address.clone());
             let attempt = self.transport.exchange(request).await;
-            self.pacer.borrow_mut().answered(call.cost(), self.clock.elapsed());
-            self.an_answer.notify_waiters();
             let received = match attempt {
                 Ok(received) => {
                     self.observe(&received);
@@ -197,34 +196,32 @@ impl Http {
                     Received { body, ..received }
                 }
                 Err(message) => {
+                    drop(flight);
                     self.again(&mut call, FailureKind::Unreachable, message, None).await?;
                     continue;
                 }
             };
             if let Err(message) = &received.body {
+                drop(flight);
                 self.again(&mut call, FailureKind::Unreachable, message.clone(), None).await?;
                 continue;
             }
             let status = received.status;
             let message = self.message_of(&received);
             let request_id = received.header("x-github-request-id").map(|id| self.transport.clean(id));
-            match call.attempts.after_answer(self.seen(&received, &message), jitter()) {
-                Next::Take => {}
-                Next::Fault => {
+            match meaning(self.seen(&received, &message)) {
+                Meaning::Answer => flight.was_let_through(),
+                Meaning::Fault => {
+                    drop(flight);
                     self.again(&mut call, FailureKind::Status(status), message, request_id).await?;
                     continue;
                 }
-                Next::RepeatAfterLimit(wait) => {
-                    self.pacer.borrow_mut().limited(wait, self.clock.elapsed());
-                    if wait > self.max_wait {
-                        return Err(call.failure(FailureKind::Limit(wait), message, request_id));
-                    }
-                    self.log.line(&format!("GitHub's rate limit: waiting {} s ({message})", wait.as_secs()));
-                    self.wait(wait).await.map_err(|kind| call.failure(kind, message, request_id))?;
+                Meaning::Limit(asked) => {
+                    // a header has whole seconds, and none would be no wait at all
+                    let asked = asked.map(|asked| asked.max(Duration::from_secs(1)));
+                    let waiting = flight.was_limited(asked, &message);
+                    waiting.map_err(|kind| call.failure(kind, message, request_id))?;
                     continue;
-                }
-                Next::GiveUpOnLimit => {
-                    return Err(call.failure(FailureKind::Limit(Duration::ZERO), message, request_id));
                 }
             }
             if received.header("x-github-sso").is_some_and(|value| value.starts_with("partial-results")) {
@@ -269,43 +266,7 @@ impl Http {
         } else {
             self.log.debug(&told)
         }
-        self.wait(wait).await.map_err(|kind| Failure { kind, ..failure })
-    }
-
-    /// Waits until the limits let one more request through, and until a flight is free.
-    async fn admit(&self, cost: Cost) -> Result<(), FailureKind> {
-        loop {
-            if cost == Cost::Change && self.stop.is_asked() {
-                return Err(FailureKind::Stopped);
-            }
-            let admission = self.pacer.borrow_mut().admit(cost, self.clock.elapsed());
-            match admission {
-                Admission::Go => return Ok(()),
-                Admission::Wait(wait) => self.wait(wait).await?,
-                Admission::WaitForAnswer => tokio::select! {
-                    biased;
-                    () = self.stop.asked() => return Err(FailureKind::Stopped),
-                    () = self.an_answer.notified() => {}
-                },
-                Admission::WaitForReset(wait) if wait > self.max_wait => return Err(FailureKind::Limit(wait)),
-                Admission::WaitForReset(wait) => {
-                    if wait >= NOTEWORTHY {
-                        let share = "the share of GitHub's hourly limit that this job may use is spent";
-                        self.log.line(&format!("{share}: waiting {} s for the reset", wait.as_secs()));
-                    }
-                    self.wait(wait).await?;
-                }
-            }
-        }
-    }
-
-    /// Waits, but no longer than until the run is asked to stop.
-    async fn wait(&self, wait: Duration) -> Result<(), FailureKind> {
-        tokio::select! {
-            biased;
-            () = self.stop.asked() => Err(FailureKind::Stopped),
-            () = self.clock.sleep(wait) => Ok(()),
-        }
+        self.lane.wait(wait).await.map_err(|kind| Failure { kind, ..failure })
     }
 
     /// Takes in what every answer tells: the time, the token's scopes, the primary limit.
@@ -325,7 +286,7 @@ impl Http {
             self.resets_in(received),
         ) {
             let resets_at = self.clock.elapsed().saturating_add(resets_in);
-            self.pacer.borrow_mut().observe(Quota { limit, remaining, resets_at });
+            self.lane.observe(Quota { limit, remaining, resets_at });
         }
     }
 
@@ -366,14 +327,14 @@ impl Http {
         self.scopes.borrow().clone()
     }
 
-    /// What may still be spent of the primary limit, where GitHub told.
-    pub(super) fn room(&self) -> Option<Room> {
-        self.pacer.borrow().room(self.clock.elapsed())
+    /// Requests in flight, at most.
+    pub(super) fn concurrency(&self) -> usize {
+        self.concurrency
     }
 
-    /// Requests left of the primary limit, where GitHub told.
-    pub(super) fn quota_left(&self) -> Option<u64> {
-        self.pacer.borrow().quota_left()
+    /// What the calls' pace depends on.
+    pub(super) fn lane(&self) -> &Lane {
+        &self.lane
     }
 }
 

@@ -144,7 +144,6 @@ fn not_available_yet(raw: &RawInputs, mode: Mode, wider: &Wider, complaints: &mu
         ("mode", "mode: report", mode == Mode::Report),
         ("target", "target: packages", wider.target == Target::Packages),
         ("from-report", "it", raw.from_report.is_some()),
-        ("time-limit", "it", wider.time_limit.is_some()),
     ];
     for (input, what, asked) in asked_for {
         if asked {

@@ -51,7 +51,6 @@ pub(super) struct Wider {
     pub(super) partial_match: Option<PartialMatch>,
     /// The `delete-*-images` and `delete-empty-package` that are true.
     pub(super) also: Vec<&'static str>,
-    pub(super) time_limit: Option<SignedDuration>,
 }
 
 /// Reads all inputs.
@@ -269,7 +268,6 @@ fn wider(raw: &RawInputs, complaints: &mut Complaints) -> Wider {
             .filter(|(name, text)| complaints.read(name, text.as_deref(), value::truth) == Some(true))
             .map(|(name, _)| name)
             .collect(),
-        time_limit: complaints.read("time-limit", raw.time_limit.as_deref(), duration::parse),
     }
 }
 
@@ -402,6 +400,7 @@ fn pace(raw: &RawInputs, complaints: &mut Complaints) -> Pace {
         max_wait: complaints
             .read("max-wait", raw.max_wait.as_deref(), duration::parse)
             .unwrap_or(SignedDuration::from_mins(15)),
+        time_limit: complaints.read("time-limit", raw.time_limit.as_deref(), duration::parse),
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     manifest::{Manifest, Manifests, is_digest},
     model::{Owner, Package, Version},
     plan::name_of,
+    report::CutShort,
 };
 
 /// Versions pushed further apart than this are hardly of one image: they may be read side by side.
@@ -33,8 +34,8 @@ const MOST_NAMED: usize = 3;
 /// Why a package's manifests are not known.
 #[derive(Debug)]
 pub enum Unreadable {
-    /// A rate limit that resets too late.
-    Limit(Failure),
+    /// Something that ends the run, and is no failure.
+    CutShort(CutShort, Failure),
     /// Anything else, with what to do about it.
     Failed(String),
 }
@@ -245,8 +246,8 @@ fn in_full(version: &Version) -> String {
 }
 
 fn unreadable(what: &str, failure: &Failure) -> Unreadable {
-    if failure.is_limit() {
-        return Unreadable::Limit(failure.clone());
+    if let Some(cut_short) = failure.cuts_short() {
+        return Unreadable::CutShort(cut_short, failure.clone());
     }
     let way_out = match failure.kind {
         FailureKind::Status(401 | 403) => {

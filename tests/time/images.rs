@@ -7,7 +7,7 @@ use super::{
 };
 
 /// A package of images, pushed as many days before midnight as the short form says.
-fn images_of(clock: &TestClock, text: &str) -> GitHub {
+fn images_of(clock: &VirtualClock, text: &str) -> GitHub {
     let mut versions = images(text);
     let days = SignedDuration::from_hours(24 * 30);
     versions.iter_mut().for_each(|version| *version = version.clone().pushed_at(midnight() - days));
@@ -42,7 +42,7 @@ fn a_manifest_that_fails_for_good_ends_its_package_after_half_a_minute() {
         Effect::Answer(Answer { status: 200, headers: Vec::new(), body: Manifest::of_image("other", None).bytes }),
         Effect::CutOff,
     ] {
-        let clock = TestClock::default();
+        let clock = VirtualClock::default();
         let text = "P[pr-1] · V[v1]";
         let fault = Fault::on("GET", &simulator::digest_of("V"), effect);
         let simulator = Simulator::start(images_of(&clock, text).fault(fault));
@@ -64,7 +64,7 @@ fn held_up(
     change: impl Fn(&mut GitHub) + Send + Sync + 'static,
     inputs: &str,
 ) -> (Ended, Simulator) {
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     let limit = Answer::observed("secondary-rate-limit").header("retry-after", "61");
     let github = images_of(&clock, text)
         .fault(Fault::on("DELETE", "/packages/container/", Effect::Answer(limit)).after(after).times(1))
@@ -159,7 +159,7 @@ fn a_signature_whose_subject_is_new_stays() {
 #[test]
 fn a_package_is_not_deleted_on_a_listing_older_than_a_minute() {
     let push = |github: &mut GitHub| github.push("images", Version::image("new", &["v9"]));
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     let limit = Answer::observed("secondary-rate-limit").header("retry-after", "300");
     let github = images_of(&clock, "a[a] · b[b]")
         .fault(Fault::on("DELETE", "/packages/container/images", Effect::Answer(limit)).times(1))
@@ -173,7 +173,7 @@ fn a_package_is_not_deleted_on_a_listing_older_than_a_minute() {
 
 #[test]
 fn what_an_index_pushed_since_the_plan_needs_is_left_alone() {
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     let text = "P[pr-1] -> a,b · S[sha256-a.sig] · V[v1]";
     let limit = Answer::observed("secondary-rate-limit").header("retry-after", "61");
     let index = images("N[v2] -> a,b2").into_iter().find(|version| version.tags == ["v2"]).expect("the index");
@@ -197,7 +197,7 @@ fn what_an_index_pushed_since_the_plan_needs_is_left_alone() {
 
 #[test]
 fn the_parts_of_a_root_that_was_retagged_stay_with_it() {
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     let text = "P[pr-1] -> a,b · V[v1]";
     let limit = Answer::observed("secondary-rate-limit").header("retry-after", "61");
     let retag = Effect::Meanwhile(Arc::new(|github: &mut GitHub| {
@@ -220,7 +220,7 @@ fn the_parts_of_a_root_that_was_retagged_stay_with_it() {
 #[test]
 fn a_tag_is_taken_off_only_once_the_api_shows_where_it_went() {
     for (stale_listings, status) in [(0, Status::Complete), (3, Status::Complete), (u32::MAX, Status::Failed)] {
-        let clock = TestClock::default();
+        let clock = VirtualClock::default();
         let text = "S[pr-1,v1] · V[v2]";
         let github = images_of(&clock, text);
         let before = github.listing("images");
@@ -243,7 +243,7 @@ fn a_tag_is_taken_off_only_once_the_api_shows_where_it_went() {
 
 #[test]
 fn an_empty_copy_stays_as_long_as_the_api_shows_its_tag_on_the_version_too() {
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     let mut github = images_of(&clock, "S[pr-1,v1] · V[v2]");
     for version in &mut github.package_mut("images").versions {
         if version.tags.contains(&"v1".to_owned()) {
@@ -259,7 +259,7 @@ fn an_empty_copy_stays_as_long_as_the_api_shows_its_tag_on_the_version_too() {
 
 #[test]
 fn an_image_is_begun_only_if_the_limit_holds_it_whole() {
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     let reset = midnight() + SignedDuration::from_mins(30);
     let text = "P1[pr-1] -> a1,b1,c1 · P2[pr-2] -> a2,b2,c2 · V[v1]";
     // what is left beside the reserve is enough for one image and a half

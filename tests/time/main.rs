@@ -2,92 +2,26 @@
 //! are what is looked at.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "these are tests")]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    rc::Rc,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use futures_util::future::LocalBoxFuture;
-use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
-use tidy_packages::{clock::Clock, inputs::Environment, report::Status, run, stop, tell::log::Log};
+use jiff::SignedDuration;
+use tidy_packages::report::Status;
 
 #[path = "../simulator/mod.rs"]
 mod simulator;
+#[path = "../virtual_time/mod.rs"]
+mod virtual_time;
 
 mod images;
 
-use simulator::{Answer, Effect, Fault, GitHub, Simulator, Token, Version};
-
-const TOKEN: &str = "ghp_canary0123456789abcdefghijklmnopqr";
-
-/// A clock that stands still but for the waits, which it remembers.
-#[derive(Clone, Default)]
-struct TestClock {
-    milliseconds: Arc<AtomicU64>,
-    waits: Arc<Mutex<Vec<u64>>>,
-}
-
-fn midnight() -> Timestamp {
-    "2026-11-23T00:00:00Z".parse().expect("a moment")
-}
-
-impl TestClock {
-    fn moment(&self) -> Timestamp {
-        midnight() + SignedDuration::from_millis(i64::try_from(self.milliseconds.load(Ordering::SeqCst)).expect("time"))
-    }
-
-    /// Whole seconds of every wait.
-    fn waits(&self) -> Vec<u64> {
-        self.waits.lock().expect("the waits").clone()
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        self.moment()
-    }
-
-    fn elapsed(&self) -> Duration {
-        Duration::from_millis(self.milliseconds.load(Ordering::SeqCst))
-    }
-
-    fn sleep(&self, duration: Duration) -> LocalBoxFuture<'_, ()> {
-        let milliseconds = u64::try_from(duration.as_millis()).expect("time") + 1;
-        self.milliseconds.fetch_add(milliseconds, Ordering::SeqCst);
-        self.waits.lock().expect("the waits").push(duration.as_secs());
-        Box::pin(async {})
-    }
-}
-
-struct Ended {
-    status: Status,
-    report: Value,
-    waits: Vec<u64>,
-}
-
-impl Ended {
-    fn count(&self, name: &str) -> u64 {
-        self.report["counts"][name].as_u64().expect("a count")
-    }
-
-    fn version(&self, name: &str) -> &Value {
-        let versions = self.report["packages"][0]["versions"].as_array().expect("versions");
-        versions.iter().find(|version| version["name"] == name).expect("the version")
-    }
-}
+use simulator::{Answer, Effect, Fault, GitHub, Limits, Simulator, Token, Version};
+use virtual_time::{Ended, TOKEN, VirtualClock, midnight};
 
 fn old(name: &str) -> Version {
     Version::new(name).tags(&[name]).pushed_at(midnight() - SignedDuration::from_hours(24 * 30))
 }
 
-fn world(clock: &TestClock, versions: Vec<Version>) -> GitHub {
+fn world(clock: &VirtualClock, versions: Vec<Version>) -> GitHub {
     let clock = clock.clone();
     GitHub::new()
         .clock(Arc::new(move || clock.moment()))
@@ -97,31 +31,13 @@ fn world(clock: &TestClock, versions: Vec<Version>) -> GitHub {
         .package("octo-org", "docker", "app", versions)
 }
 
-fn run_step(clock: &TestClock, simulator: &Simulator, inputs: &[(&str, &str)]) -> Ended {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut variables = BTreeMap::from([
-        ("INPUT_TOKEN".to_owned(), TOKEN.to_owned()),
-        ("INPUT_OWNER".to_owned(), "octo-org".to_owned()),
-        ("INPUT_PACKAGE-TYPE".to_owned(), "docker".to_owned()),
-        ("INPUT_PACKAGES".to_owned(), "app".to_owned()),
-        ("INPUT_CONCURRENCY".to_owned(), "1".to_owned()),
-        ("GITHUB_API_URL".to_owned(), simulator.url().to_owned()),
-    ]);
-    variables
-        .extend(inputs.iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), (*value).to_owned())));
-    let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-    let environment = Environment::new(variables, folder.path().to_owned());
-    let log = Rc::new(Log::new(Box::new(std::io::sink()), false, false));
-    let (_stopper, stop) = stop::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let status = runtime.block_on(run(&environment, Rc::new(clock.clone()), stop, log));
-    let report = fs::read(folder.path().join("tidy-packages.json")).expect("a report");
-    Ended { status, report: serde_json::from_slice(&report).expect("JSON"), waits: clock.waits() }
+fn run_step(clock: &VirtualClock, simulator: &Simulator, inputs: &[(&str, &str)]) -> Ended {
+    virtual_time::run_step(clock, simulator.url(), inputs)
 }
 
 #[test]
 fn case_14_what_was_retagged_after_the_plan_is_left_alone() {
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     let limit = Answer::observed("secondary-rate-limit").header("retry-after", "61");
     let retag = Effect::Meanwhile(Arc::new(|github: &mut GitHub| {
         for version in &mut github.package_mut("app").versions {
@@ -148,7 +64,7 @@ fn case_14_what_was_retagged_after_the_plan_is_left_alone() {
 #[test]
 fn a_server_that_is_down_for_half_a_minute_costs_nothing_and_one_that_stays_down_is_told() {
     for (times, status, deleted) in [(5, Status::Complete, 1), (u32::MAX, Status::Failed, 0)] {
-        let clock = TestClock::default();
+        let clock = VirtualClock::default();
         let down = Effect::Answer(Answer::observed("server-error"));
         let github = world(&clock, vec![old("pr-1"), old("v1")]);
         let simulator = Simulator::start(github.fault(Fault::on("DELETE", "/versions/", down).times(times)));
@@ -164,7 +80,7 @@ fn a_server_that_is_down_for_half_a_minute_costs_nothing_and_one_that_stays_down
 
 #[test]
 fn an_effect_without_an_answer_is_found_out_in_the_end() {
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     let silent = Effect::AfterDoing(Answer::html(502));
     let github = world(&clock, vec![old("pr-1"), old("v1")]);
     let simulator = Simulator::start(github.fault(Fault::on("DELETE", "/versions/", silent)));
@@ -177,7 +93,7 @@ fn an_effect_without_an_answer_is_found_out_in_the_end() {
 fn a_listing_that_cannot_be_read_changes_nothing() {
     for effect in [Effect::Answer(Answer::observed("server-error")), Effect::Answer(Answer::html(200)), Effect::CutOff]
     {
-        let clock = TestClock::default();
+        let clock = VirtualClock::default();
         let versions = (0..150).map(|number| old(&format!("pr-{number}"))).collect();
         let github = world(&clock, versions).fault(Fault::on("GET", "page=2", effect));
         let simulator = Simulator::start(github);
@@ -188,7 +104,7 @@ fn a_listing_that_cannot_be_read_changes_nothing() {
 
 #[test]
 fn waits_without_a_named_time_double_from_a_minute_and_end_at_the_longest() {
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     let limit = Effect::Answer(Answer::observed("secondary-rate-limit"));
     let github = world(&clock, vec![old("pr-1"), old("v1")]);
     let simulator = Simulator::start(github.fault(Fault::on("GET", "/packages/", limit)));
@@ -203,7 +119,7 @@ fn the_primary_limit_keeps_its_reserve_and_its_reset_is_waited_for() {
     let reset = midnight() + SignedDuration::from_mins(10);
     let token = |remaining| Token::workflow().quota(1000, remaining, reset);
     for (max_wait, status, deleted) in [("15m", Status::Complete, 1), ("5m", Status::Partial, 0)] {
-        let clock = TestClock::default();
+        let clock = VirtualClock::default();
         let github = world(&clock, vec![old("pr-1"), old("v1")]).token(TOKEN, token(103));
         let simulator = Simulator::start(github);
         let ended = run_step(&clock, &simulator, &[("tags", "pr-.*"), ("max-wait", max_wait)]);
@@ -214,9 +130,9 @@ fn the_primary_limit_keeps_its_reserve_and_its_reset_is_waited_for() {
 
 #[test]
 fn no_minute_holds_more_than_the_points_that_github_allows() {
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     let mut github = world(&clock, (0..400).map(|number| old(&format!("pr-{number}"))).chain([old("v1")]).collect());
-    github.points_per_minute = Some(900);
+    github.limits = Limits::documented();
     let simulator = Simulator::start(github);
     let ended = run_step(&clock, &simulator, &[("tags", "pr-.*"), ("concurrency", "16")]);
     assert_eq!((ended.status, ended.count("deleted")), (Status::Complete, 400));
@@ -228,7 +144,7 @@ fn no_minute_holds_more_than_the_points_that_github_allows() {
 
 #[test]
 fn now_is_the_earlier_of_the_two_clocks() {
-    let clock = TestClock::default();
+    let clock = VirtualClock::default();
     // GitHub's clock is two days behind: a version of 8 days is 6 days old there
     let mut github = world(&clock, Vec::new());
     github = github.clock(Arc::new(|| midnight() - SignedDuration::from_hours(48)));
