@@ -3,7 +3,7 @@
 //! Every outcome is written into the report as it comes, so that what is told is what happened
 //! even if the run ends in the middle.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use futures_util::{StreamExt, future::LocalBoxFuture, stream::FuturesUnordered};
 use jiff::SignedDuration;
@@ -137,7 +137,8 @@ impl Applier<'_> {
         // the first change goes alone: should the token lack the right, that is found out once
         let mut proven = false;
         let mut halt: Option<Halt> = None;
-        let mut rounds_without_success = 0;
+        let mut rounds_of_waiting = 0;
+        let mut rounds_without_answer: HashMap<usize, u32> = HashMap::new();
         loop {
             if self.stop.is_asked() {
                 halt = Some(Halt::Run(CutShort::Cancelled));
@@ -159,10 +160,11 @@ impl Applier<'_> {
                 let version = &self.report.packages[index].versions[next];
                 let (id, decision) = (version.id, version.decision);
                 let until = known.read_at + STALE;
+                let rounds = rounds_without_answer.get(&next).copied().unwrap_or_default();
                 in_flight.push(Box::pin(async move {
                     let change = match decision {
                         Decision::Restore => change::restore(github, owner, package, id).await,
-                        _ => change::delete(github, owner, package, id, until).await,
+                        _ => change::delete(github, owner, package, id, until, rounds).await,
                     };
                     (next, change)
                 }));
@@ -173,13 +175,13 @@ impl Applier<'_> {
             match self.next(&mut in_flight, halt.is_none()).await {
                 Next::Settled((place, change)) => {
                     proven |= matches!(change.outcome, Outcome::Done | Outcome::Retained);
-                    if matches!(change.ends, Ends::Stale) {
-                        rounds_without_success += 1;
-                        if rounds_without_success > MOST_ROUNDS {
-                            halt = halt.or(Some(Halt::Run(CutShort::Limit)));
-                        }
-                    } else {
-                        rounds_without_success = 0;
+                    match change.ends {
+                        Ends::Stale { was_sent: true } => *rounds_without_answer.entry(place).or_default() += 1,
+                        Ends::Stale { was_sent: false } => rounds_of_waiting += 1,
+                        _ => rounds_of_waiting = 0,
+                    }
+                    if rounds_of_waiting > MOST_ROUNDS {
+                        halt = halt.or(Some(Halt::Run(CutShort::Limit)));
                     }
                     if let Some(cause) = self.settle(index, place, change, &mut queue) {
                         halt = halt.or(Some(cause));
@@ -338,7 +340,7 @@ impl Applier<'_> {
     /// What a change ends beyond its own version.
     fn halt(&mut self, index: usize, ends: Ends) -> Option<Halt> {
         match ends {
-            Ends::Nothing | Ends::Stale => None,
+            Ends::Nothing | Ends::Stale { .. } => None,
             Ends::Package(why) => {
                 self.report.packages[index].error = Some(why);
                 Some(Halt::Package)

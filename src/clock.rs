@@ -15,6 +15,9 @@ pub trait Clock {
 
     /// Waits this long.
     fn sleep(&self, duration: Duration) -> LocalBoxFuture<'_, ()>;
+
+    /// Waits for as long as something outside may take: what is over first, ends the other.
+    fn patience(&self, duration: Duration) -> LocalBoxFuture<'_, ()>;
 }
 
 /// The machine's own clock.
@@ -43,5 +46,9 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
     fn sleep(&self, duration: Duration) -> LocalBoxFuture<'_, ()> {
         Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn patience(&self, duration: Duration) -> LocalBoxFuture<'_, ()> {
+        self.sleep(duration)
     }
 }

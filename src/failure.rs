@@ -93,7 +93,7 @@ impl Failure {
                  access token (classic): the scopes `read:packages` and `delete:packages` (to restore, \
                  `write:packages`), and its user must be an admin of the package."
             }
-            FailureKind::Status(500..) | FailureKind::NotJson | FailureKind::Unreachable => {
+            FailureKind::Status(500..) | FailureKind::NotJson | FailureKind::Unreachable | FailureKind::Stale => {
                 "It was tried several times. See https://www.githubstatus.com and run the job again: \
                  what was done stays done, and the next run goes on from there."
             }
@@ -110,9 +110,28 @@ impl Failure {
     }
 }
 
+/// Why something could not be read that a plan needs.
+#[derive(Debug)]
+pub enum ReadError {
+    /// Something that ends the run, and is no failure.
+    CutShort(CutShort, String),
+    /// Anything else, with what to do about it.
+    Failed(String),
+}
+
+impl ReadError {
+    /// Why a call brought nothing; `what` begins the sentence.
+    pub(crate) fn new(what: &str, failure: &Failure) -> Self {
+        match failure.cuts_short() {
+            Some(cut_short) => Self::CutShort(cut_short, failure.to_string()),
+            None => Self::Failed(format!("{what}{}", failure.explained())),
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, request, message, request_id, .. } = self;
+        let Self { kind, request, message, request_id, perhaps_done } = self;
         match kind {
             FailureKind::Unreachable => write!(formatter, "{request} brought no answer: {message}")?,
             FailureKind::NotJson => write!(formatter, "{request} did not bring what the API promises: {message}")?,
@@ -122,6 +141,12 @@ impl fmt::Display for Failure {
                 write!(formatter, "{request} met a rate limit that lasts {} s longer: {message}", wait.as_secs())?;
             }
             FailureKind::OutOfTime => write!(formatter, "{request} was not sent: the run's time-limit was reached")?,
+            FailureKind::Stale if *perhaps_done => {
+                write!(
+                    formatter,
+                    "{request} brought no answer as long as what it was decided on was fresh: {message}"
+                )?;
+            }
             FailureKind::Stale => write!(formatter, "{request} was not sent: what it was decided on is too old")?,
             FailureKind::Stopped => write!(formatter, "{request} was not sent: the run was asked to stop")?,
         }

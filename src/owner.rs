@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::bail;
 use serde_json::Value;
 
 use crate::{
+    failure::ReadError,
     github::GitHub,
     model::{Owner, OwnerKind},
 };
@@ -18,17 +18,19 @@ use crate::{
 /// # Errors
 ///
 /// When there is no such owner, or GitHub cannot be asked.
-pub async fn resolve(github: &GitHub, login: &str, event: Option<&Path>) -> anyhow::Result<Owner> {
+pub async fn resolve(github: &GitHub, login: &str, event: Option<&Path>) -> Result<Owner, ReadError> {
     let told = event.and_then(|path| kind_from_event(path, login));
     let kind = match told {
         Some(kind) => kind,
         None => match github.account(login).await {
             Ok(account) => account.kind,
-            Err(failure) if failure.status() == Some(404) => bail!(
-                "there is no user or organization `{login}` ({failure}). Check the input `owner`: it is the login \
-                 alone, without a repository"
-            ),
-            Err(failure) => bail!("could not find out who `{login}` is: {}", failure.explained()),
+            Err(failure) if failure.status() == Some(404) => {
+                return Err(ReadError::Failed(format!(
+                    "there is no user or organization `{login}` ({failure}). Check the input `owner`: it is the login \
+                     alone, without a repository"
+                )));
+            }
+            Err(failure) => return Err(ReadError::new(&format!("could not find out who `{login}` is: "), &failure)),
         },
     };
     let kind = match kind.as_str() {
@@ -40,11 +42,11 @@ pub async fn resolve(github: &GitHub, login: &str, event: Option<&Path>) -> anyh
 }
 
 /// `GITHUB_TOKEN` and App tokens are refused by `GET /user` (403): they have no namespace.
-async fn is_token_owner(github: &GitHub, login: &str) -> anyhow::Result<bool> {
+async fn is_token_owner(github: &GitHub, login: &str) -> Result<bool, ReadError> {
     match github.token_owner().await {
         Ok(account) => Ok(account.login.eq_ignore_ascii_case(login)),
         Err(failure) if matches!(failure.status(), Some(403 | 404)) => Ok(false),
-        Err(failure) => bail!("could not find out whose token this is: {}", failure.explained()),
+        Err(failure) => Err(ReadError::new("could not find out whose token this is: ", &failure)),
     }
 }
 

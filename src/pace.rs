@@ -23,7 +23,7 @@ const SLOW_GAP: Duration = Duration::from_secs(1);
 const SHORTEST_GAP: Duration = Duration::from_millis(50);
 /// The share by which the pause shrinks with every change that succeeds; half of it after every
 /// further limit answer, since the limit is lower than it seemed.
-const SPEED_UP: f32 = 0.02;
+const SPEED_UP: f32 = 0.005;
 /// The first wait after a limit answer that names none; doubled each time.
 const LIMIT_WAIT: Duration = Duration::from_secs(60);
 /// No answer's wait is taken to be longer than this: whatever a server says, sums of it stay in range.
@@ -397,7 +397,7 @@ mod tests {
         assert!(matches!(pacer.admit(Cost::Change, seconds(40)), Admission::Wait(wait) if wait > seconds(1) * 9 / 10));
         assert_eq!(pacer.admit(Cost::Read, seconds(40)), Admission::Go);
         assert_eq!(pacer.admit(Cost::Read, seconds(40)), Admission::Go);
-        for _ in 0..200 {
+        for _ in 0..1_000 {
             pacer.let_through(Cost::Change, seconds(41));
         }
         assert_eq!(pacer.admit(Cost::Change, seconds(41)), Admission::Go);
@@ -418,7 +418,7 @@ mod tests {
             }
             changes.push(count);
         }
-        assert_eq!(changes, [35, 69, 139], "changes until it is twice as fast");
+        assert_eq!(changes, [139, 277, 555], "changes until it is twice as fast");
     }
 
     #[test]

@@ -7,13 +7,13 @@ use tokio::sync::OnceCell;
 
 use crate::{
     clock::Clock,
-    failure::Failure,
+    failure::{Failure, ReadError},
     github::{GitHub, PackageAnswer, State},
     inputs::{IfMissing, Inputs, VersionReference},
     manifest::Manifests,
     model::{Owner, Version},
     plan::Listing,
-    report::{CutShort, Mode},
+    report::Mode,
     tell::log::Log,
 };
 
@@ -29,15 +29,6 @@ pub struct Read {
     pub read_at: Duration,
     /// The listing, or why there is none.
     pub result: Result<Contents, ReadError>,
-}
-
-/// Why a package could not be read.
-#[derive(Debug)]
-pub enum ReadError {
-    /// Something that ends the run, and is no failure.
-    CutShort(CutShort, String),
-    /// Anything else, with what to do about it.
-    Failed(String),
 }
 
 /// What is in a package.
@@ -158,10 +149,7 @@ impl Reader<'_> {
                 }
                 Err(ReadError::Failed(self.missing(&name, &failure, near).await))
             }
-            Err(failure) => Err(match failure.cuts_short() {
-                Some(cut_short) => ReadError::CutShort(cut_short, failure.to_string()),
-                None => ReadError::Failed(failure.explained()),
-            }),
+            Err(failure) => Err(ReadError::new("", &failure)),
         };
         Some(Read { name, read_at, result })
     }

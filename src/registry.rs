@@ -74,6 +74,9 @@ struct TokenAnswer {
 struct ErrorBody {
     #[serde(default)]
     errors: Vec<ErrorItem>,
+    /// What stands there when it is GitHub that answers, and not its registry.
+    #[serde(default)]
+    message: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -91,17 +94,19 @@ struct Call {
     request: String,
     body: Option<(&'static str, Vec<u8>)>,
     attempts: Attempts,
+    /// Whether it was sent, changes something, and brought no answer that says whether it did.
+    perhaps_done: bool,
 }
 
 impl Call {
     fn new(method: Method, address: Url, body: Option<(&'static str, Vec<u8>)>) -> Self {
         let request = format!("{method} {}{}", address.host_str().unwrap_or_default(), address.path());
-        Self { method, address, request, body, attempts: Attempts::default() }
+        Self { method, address, request, body, attempts: Attempts::default(), perhaps_done: false }
     }
 
     fn failure(&self, kind: FailureKind, message: String) -> Failure {
-        let perhaps_done = self.body.is_some() && !matches!(kind, FailureKind::Status(_));
-        Failure { kind, request: self.request.clone(), message, request_id: None, perhaps_done }
+        let Self { request, perhaps_done, .. } = self;
+        Failure { kind, request: request.clone(), message, request_id: None, perhaps_done: *perhaps_done }
     }
 }
 
@@ -120,7 +125,7 @@ impl Registry {
         stop: Stop,
         log: Rc<Log>,
     ) -> anyhow::Result<Self> {
-        let transport = Transport::new(&base, HeaderMap::new(), MOST_BYTES)?;
+        let transport = Transport::new(&base, HeaderMap::new(), MOST_BYTES, Rc::clone(&clock))?;
         transport.keep_secret(token.clone());
         let bounds = Bounds { points_per_minute: None, concurrency: pace.concurrency, reserve_percent: 0 };
         let max_wait = pace.max_wait.unsigned_abs();
@@ -359,6 +364,7 @@ impl Registry {
 
     /// Waits before the next attempt, or gives up with the failure that the last one was.
     async fn again(&self, call: &mut Call, kind: FailureKind, message: String) -> Result<(), Failure> {
+        call.perhaps_done = call.body.is_some();
         let failure = call.failure(kind, message);
         let Some(wait) = call.attempts.after_fault(jitter()) else { return Err(failure) };
         self.log.debug(&format!("{failure}; again in {:.0} s", wait.as_secs_f32()));
@@ -376,7 +382,8 @@ impl Registry {
             return String::new();
         }
         let body: ErrorBody = serde_json::from_slice(received.body.as_deref().unwrap_or_default()).unwrap_or_default();
-        let words: Vec<_> = body.errors.iter().map(|error| format!("{} {}", error.code, error.message)).collect();
+        let of_registry = body.errors.iter().map(|error| format!("{} {}", error.code, error.message));
+        let words: Vec<_> = of_registry.chain(Some(body.message).filter(|message| !message.is_empty())).collect();
         match words.is_empty() {
             true => "(no message)".to_owned(),
             false => self.transport.clean(words.join(", ").trim()),

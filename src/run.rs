@@ -13,11 +13,12 @@ use secrecy::ExposeSecret;
 use crate::{
     apply::{Applier, Known, Pulse},
     clock::Clock,
+    failure::ReadError,
     github::GitHub,
     inputs::{self, Environment, Inputs},
     model::{Owner, PackageType},
     owner,
-    packages::{Contents, Read, ReadError, Reader},
+    packages::{Contents, Read, Reader},
     plan::{self, Listing, Plan},
     registry::{Registry, Unreadable},
     report::{CutShort, Mode, Outcome, PackageReport, Report, Status, file::ReportFile},
@@ -359,12 +360,6 @@ impl Run {
     fn fail(&mut self, error: String) {
         self.log.error(&error);
         self.report.errors.push(error);
-    }
-}
-
-impl From<anyhow::Error> for ReadError {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Failed(format!("{error:#}"))
     }
 }
 

@@ -1,18 +1,28 @@
 //! One exchange over HTTP: no redirect followed, read with a bound, and told without secrets.
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder, Response, Url, header::HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::clock::Clock;
+
 /// A secret shorter than this is none of GitHub's, and could occur in any text by chance.
 const SHORTEST_SECRET: usize = 8;
+
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long nothing may come of an answer that is under way.
+const SILENCE: Duration = Duration::from_secs(20);
+/// How long an exchange may take in all.
+const TOTAL: Duration = Duration::from_secs(60);
 
 /// What speaks with one server.
 pub(crate) struct Transport {
     client: Client,
     most_bytes: usize,
     secrets: RefCell<Vec<SecretString>>,
+    clock: Rc<dyn Clock>,
 }
 
 /// An answer.
@@ -42,23 +52,22 @@ impl Transport {
     /// # Errors
     ///
     /// When no TLS set-up can be made: a container without CA certificates, for one.
-    pub(crate) fn new(base: &Url, headers: HeaderMap, most_bytes: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(base: &Url, headers: HeaderMap, most_bytes: usize, clock: Rc<dyn Clock>) -> anyhow::Result<Self> {
         // one provider for the process; a second client finds it in place, which is fine
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder();
         if base.scheme() == "http" {
-            // plain http is for this machine alone, and a proxy is another
-            builder = builder.no_proxy();
+            // plain http is for this machine alone: a proxy is another, and certificates are none of its business
+            builder = builder.no_proxy().tls_certs_only([]);
         }
         let client = builder
             .user_agent(concat!("tidy-packages/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers)
             // a redirect could carry the token elsewhere; those that are safe are followed by hand
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(60))
+            .connect_timeout(CONNECT)
             .build()?;
-        Ok(Self { client, most_bytes, secrets: RefCell::default() })
+        Ok(Self { client, most_bytes, secrets: RefCell::default(), clock })
     }
 
     /// Takes this out of every text that is told from now on.
@@ -73,26 +82,39 @@ impl Transport {
         self.client.request(method, address)
     }
 
-    /// Sends a request, and reads the whole answer.
+    /// Sends a request, and reads the whole answer. It never waits for ever.
     ///
     /// # Errors
     ///
     /// Why there was none, with the causes: the outermost alone says too little ("error sending
     /// request").
     pub(crate) async fn exchange(&self, request: RequestBuilder) -> Result<Received, String> {
-        let response = request.send().await.map_err(|error| self.clean(&chain(&error.without_url())))?;
-        let status = response.status().as_u16();
-        let headers = response.headers().clone();
-        let body = self.body(response).await;
-        Ok(Received { status, headers, body })
+        let exchange = async {
+            let response = self.within(SILENCE, request.send()).await??;
+            let status = response.status().as_u16();
+            let headers = response.headers().clone();
+            let body = self.body(response).await.map_err(Error::told);
+            Ok(Received { status, headers, body })
+        };
+        let exchanged = self.within(TOTAL, exchange).await.and_then(|exchanged| exchanged);
+        exchanged.map_err(|error: Error| self.clean(&error.told()))
+    }
+
+    /// Waits for something, but not for longer than this.
+    async fn within<T>(&self, most: Duration, future: impl Future<Output = T>) -> Result<T, Error> {
+        tokio::select! {
+            biased;
+            done = future => Ok(done),
+            () = self.clock.patience(most) => Err(Error::Slow(most)),
+        }
     }
 
     /// Reads a body up to the bound.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, String> {
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| chain(&error.without_url()))? {
+        while let Some(chunk) = self.within(SILENCE, response.chunk()).await?? {
             if body.len() + chunk.len() > self.most_bytes {
-                return Err(format!("the answer is larger than {} bytes", self.most_bytes));
+                return Err(Error::Large(self.most_bytes));
             }
             body.extend_from_slice(&chunk);
         }
@@ -115,6 +137,29 @@ impl Transport {
     pub(crate) fn clean(&self, text: &str) -> String {
         let secrets = self.secrets.borrow();
         secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "***"))
+    }
+}
+
+/// Why there is no whole answer.
+enum Error {
+    Slow(Duration),
+    Large(usize),
+    Broken(reqwest::Error),
+}
+
+impl From<reqwest::Error> for Error {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Broken(error.without_url())
+    }
+}
+
+impl Error {
+    fn told(self) -> String {
+        match self {
+            Self::Slow(most) => format!("nothing came within {} s", most.as_secs()),
+            Self::Large(most) => format!("the answer is larger than {most} bytes"),
+            Self::Broken(error) => chain(&error),
+        }
     }
 }
 

@@ -9,6 +9,10 @@ use crate::{
     report::{CutShort, Outcome},
 };
 
+/// How often a change is begun anew that brings no answer as long as its plan is fresh: with the
+/// attempts of each round, that is as often as any other call is repeated.
+const MOST_ROUNDS_WITHOUT_ANSWER: u32 = 1;
+
 /// What came of one change.
 #[derive(Debug)]
 pub(super) struct Change {
@@ -30,7 +34,10 @@ pub(super) enum Ends {
     /// The run.
     Run(CutShort),
     /// Nothing, but it has to be decided anew before it is tried again.
-    Stale,
+    Stale {
+        /// Whether it was sent and brought no answer, and did not just wait.
+        was_sent: bool,
+    },
 }
 
 impl Change {
@@ -46,6 +53,11 @@ impl Change {
 
     fn settled(outcome: Outcome, error: Option<String>) -> Self {
         Self { outcome, error, ends: Ends::Nothing }
+    }
+
+    fn stale(failure: &Failure) -> Self {
+        let ends = Ends::Stale { was_sent: failure.perhaps_done };
+        Self { outcome: Outcome::Planned, error: None, ends }
     }
 
     fn failed(failure: &Failure) -> Self {
@@ -68,8 +80,16 @@ impl Change {
     }
 }
 
-/// Deletes a version; nothing is sent later than `until`.
-pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id: u64, until: Duration) -> Change {
+/// Deletes a version; nothing is sent later than `until`. `rounds` says how often it was begun before
+/// this, and brought no answer until then.
+pub(super) async fn delete(
+    github: &GitHub,
+    owner: &Owner,
+    package: &Package,
+    id: u64,
+    until: Duration,
+    rounds: u32,
+) -> Change {
     let Err(failure) = github.delete_version(owner, package, id, until).await else {
         return Change::done();
     };
@@ -77,8 +97,7 @@ pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id
         return Change::not_decided(&failure, cut_short);
     }
     match failure.kind {
-        // if an earlier attempt had its effect unseen, the next one finds the version gone
-        FailureKind::Stale => Change { outcome: Outcome::Planned, error: None, ends: Ends::Stale },
+        FailureKind::Stale if !failure.perhaps_done => Change::stale(&failure),
         FailureKind::Status(400) if is_refused_for_good(&failure) => {
             Change::settled(Outcome::Retained, Some(failure.to_string()))
         }
@@ -94,6 +113,9 @@ pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id
         },
         _ if failure.perhaps_done => match look_up(github, owner, package, id, &failure).await {
             Presence::Gone => Change::done(),
+            Presence::There if failure.kind == FailureKind::Stale && rounds < MOST_ROUNDS_WITHOUT_ANSWER => {
+                Change::stale(&failure)
+            }
             Presence::There => Change::failed(&failure),
             Presence::Hidden => {
                 Change::settled(Outcome::Unknown, Some(format!("perhaps done: {}", failure.explained())))
@@ -104,20 +126,29 @@ pub(super) async fn delete(github: &GitHub, owner: &Owner, package: &Package, id
     }
 }
 
-/// Deletes a package with all its versions; nothing is sent later than `until`.
-pub(super) async fn delete_package(github: &GitHub, owner: &Owner, package: &Package, until: Duration) -> Change {
+/// Deletes a package with all its versions; nothing is sent later than `until`. `rounds` as for a version.
+pub(super) async fn delete_package(
+    github: &GitHub,
+    owner: &Owner,
+    package: &Package,
+    until: Duration,
+    rounds: u32,
+) -> Change {
     let Err(failure) = github.delete_package(owner, package, until).await else { return Change::done() };
     if let Some(cut_short) = failure.cuts_short() {
         return Change::not_decided(&failure, cut_short);
     }
     match failure.kind {
-        FailureKind::Stale => Change { outcome: Outcome::Planned, error: None, ends: Ends::Stale },
+        FailureKind::Stale if !failure.perhaps_done => Change::stale(&failure),
         FailureKind::Status(400) if is_refused_for_good(&failure) => {
             Change::settled(Outcome::Retained, Some(failure.to_string()))
         }
         FailureKind::Status(404) if failure.perhaps_done => Change::done(),
         FailureKind::Status(401 | 403 | 404) => Change::no_right("delete", failure.explained()),
         _ if failure.perhaps_done => match github.package(owner, package.package_type, &package.name).await {
+            Ok(_) if failure.kind == FailureKind::Stale && rounds < MOST_ROUNDS_WITHOUT_ANSWER => {
+                Change::stale(&failure)
+            }
             Ok(_) => Change::failed(&failure),
             Err(look_up) if look_up.status() == Some(404) => Change::done(),
             Err(look_up) => unclear(&failure, &look_up),

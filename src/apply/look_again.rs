@@ -110,6 +110,10 @@ impl Applier<'_> {
 
     fn cannot_look_again(&mut self, index: usize, why: &str) -> Halt {
         let why = format!("the package could not be looked at again before more is deleted: {why}");
+        self.log.error(&format!(
+            "{} {}: {why}",
+            self.report.packages[index].package_type, self.report.packages[index].name
+        ));
         self.report.packages[index].error = Some(why);
         Halt::Package
     }

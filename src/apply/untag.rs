@@ -70,59 +70,71 @@ impl Untagger<'_> {
         if moved.is_empty() && !perhaps {
             return refused.map_or_else(Change::done, |failure| not_pushed(&failure));
         }
-        let change = self.delete_copy(id, &digest, &moved, tags).await;
-        match (refused, change.outcome) {
-            (Some(failure), Outcome::Done) => Change::failed_with(format!(
+        match (self.delete_copy(id, &digest, &moved, tags).await, refused) {
+            (Ok(taken_off), Some(failure)) if taken_off.len() < tags.len() => Change::failed_with(format!(
                 "only {} could be taken off: {}",
-                moved.join(", "),
+                taken_off.join(", "),
                 not_pushed(&failure).error.unwrap_or_else(|| failure.to_string())
             )),
-            _ => change,
+            (Ok(_), _) => Change::done(),
+            (Err(Kept::Unseen(_)), Some(failure)) if moved.is_empty() => not_pushed(&failure),
+            (Err(Kept::Unseen(why) | Kept::There(why)), _) => left_over(&digest, tags, &why),
         }
     }
 
     /// Deletes the copy once the API shows that it has the tags and the version has them no more.
-    async fn delete_copy(&self, id: u64, digest: &str, moved: &[String], tags: &[String]) -> Change {
-        let mut seen = format!("it does not list the copy {digest}");
+    /// Returns the tags that it had.
+    async fn delete_copy(&self, id: u64, digest: &str, moved: &[String], tags: &[String]) -> Result<Vec<String>, Kept> {
+        let mut kept = Kept::Unseen(format!("GitHub does not list the copy {digest}"));
         for wait in LOOKS {
             self.clock.sleep(Duration::from_secs(wait)).await;
             let listed_at = self.clock.elapsed();
-            let versions = match self.github.versions(self.owner, self.package, State::Active, None).await {
-                Ok(versions) => versions,
-                Err(failure) => return left_over(digest, moved, &failure.explained()),
-            };
+            let versions = self.github.versions(self.owner, self.package, State::Active, None).await;
+            let versions = versions.map_err(|failure| Kept::There(failure.explained()))?;
             let Some(copy) = versions.iter().find(|version| version.name == digest) else { continue };
             let original = versions.iter().find(|version| version.id == id);
-            if has_just(copy, moved, tags) && original.is_none_or(|original| has_none(original, moved)) {
+            let shown = copy.tags.as_deref().filter(|shown| has_just(shown, moved, tags));
+            if let Some(shown) = shown.filter(|shown| original.is_none_or(|original| has_none(original, shown))) {
                 let until = listed_at + self.fresh_for;
-                let change = change::delete(self.github, self.owner, self.package, copy.id, until).await;
-                return match change.outcome {
-                    Outcome::Done | Outcome::Gone => Change::done(),
-                    _ => left_over(digest, moved, change.error.as_deref().unwrap_or("it was not answered in time")),
-                };
+                let change = change::delete(self.github, self.owner, self.package, copy.id, until, 0).await;
+                match change.outcome {
+                    Outcome::Done | Outcome::Gone => return Ok(shown.to_vec()),
+                    // the listing had grown old by the time the deletion could have been sent
+                    Outcome::Planned if matches!(change.ends, Ends::Stale { .. }) => {}
+                    _ => return Err(Kept::There(change.error.unwrap_or_else(|| "it was not tried".to_owned()))),
+                }
+                kept = Kept::There("it was not answered in time".to_owned());
+                continue;
             }
-            seen = "it does not show the tags as moved".to_owned();
+            kept = Kept::There("GitHub does not show the tags as moved".to_owned());
         }
-        left_over(digest, moved, &seen)
+        Err(kept)
     }
 }
 
-/// Whether the copy has all the tags that were moved, and none but those that were to be.
-fn has_just(copy: &Version, moved: &[String], tags: &[String]) -> bool {
-    let Some(shown) = &copy.tags else { return false };
-    moved.iter().all(|tag| shown.contains(tag)) && shown.iter().all(|tag| tags.contains(tag))
+/// Why the copy was not deleted.
+enum Kept {
+    /// It was never listed.
+    Unseen(String),
+    /// It is there, or may be.
+    There(String),
+}
+
+/// Whether these are all the tags that were moved, and none but those that were to be.
+fn has_just(shown: &[String], moved: &[String], tags: &[String]) -> bool {
+    !shown.is_empty() && moved.iter().all(|tag| shown.contains(tag)) && shown.iter().all(|tag| tags.contains(tag))
 }
 
 fn has_none(version: &Version, moved: &[String]) -> bool {
     version.tags.as_ref().is_some_and(|shown| !moved.iter().any(|tag| shown.contains(tag)))
 }
 
-fn left_over(digest: &str, moved: &[String], why: &str) -> Change {
+fn left_over(digest: &str, tags: &[String], why: &str) -> Change {
     Change::failed_with(format!(
-        "{} now {} on the empty manifest {digest}, which could not be deleted: {why}. The version keeps its other \
+        "{} may {} on the empty manifest {digest}, which could not be deleted: {why}. The version keeps its other \
          tags; the next run with the same inputs deletes the empty one once it is old enough for them",
-        moved.join(", "),
-        if moved.len() == 1 { "is" } else { "are" }
+        tags.join(", "),
+        if tags.len() == 1 { "be" } else { "be, all or some," }
     ))
 }
 

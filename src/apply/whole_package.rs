@@ -26,7 +26,7 @@ impl Applier<'_> {
         }
         let mut queue = Queue::of(&self.report.packages[index]);
         let planned = queue.left();
-        let mut rounds = 0;
+        let (mut rounds, mut unanswered) = (0, 0);
         let change = loop {
             known.read_at = self.clock.elapsed();
             let new = self.look_again(index, package, known, &mut queue).await?;
@@ -35,10 +35,11 @@ impl Applier<'_> {
                 return Ok(());
             }
             let until = known.read_at + STALE;
-            let change = change::delete_package(self.github, self.owner, package, until).await;
-            rounds += 1;
-            if !matches!(change.ends, Ends::Stale) {
-                break change;
+            let change = change::delete_package(self.github, self.owner, package, until, unanswered).await;
+            match change.ends {
+                Ends::Stale { was_sent: true } => unanswered += 1,
+                Ends::Stale { was_sent: false } => rounds += 1,
+                _ => break change,
             }
             if rounds > MOST_ROUNDS {
                 return Err(Halt::Run(CutShort::Limit));

@@ -33,6 +33,10 @@ const API_VERSION: &str = "2022-11-28";
 const MOST_BYTES: usize = 32 * 1024 * 1024;
 /// Redirects in a row that a read follows, on the API's own origin.
 const MOST_REDIRECTS: u32 = 5;
+/// So often in a row a token is refused (401) before it is taken to have expired: GitHub locks out
+/// whoever goes on with bad credentials
+/// (<https://docs.github.com/rest/authentication/authenticating-to-the-rest-api#failed-login-limit>).
+const MOST_REFUSALS: u32 = 3;
 /// A wait this long is worth a line in the log.
 const NOTEWORTHY: Duration = Duration::from_secs(5);
 
@@ -45,6 +49,8 @@ pub(super) struct Http {
     clock: Rc<dyn Clock>,
     log: Rc<Log>,
     date: Cell<Option<Timestamp>>,
+    /// How often in a row the token was refused.
+    refusals: Cell<u32>,
     scopes: RefCell<Option<String>>,
 }
 
@@ -75,12 +81,23 @@ struct Call {
     attempts: Attempts,
     redirects: u32,
     perhaps_done: bool,
+    /// What the last attempt that brought no usable answer brought instead.
+    last_fault: Option<String>,
 }
 
 impl Call {
     fn new(method: Method, address: Url, until: Duration) -> Self {
         let request = format!("{method} {}", address.path());
-        Self { method, address, request, until, attempts: Attempts::default(), redirects: 0, perhaps_done: false }
+        Self {
+            method,
+            address,
+            request,
+            until,
+            attempts: Attempts::default(),
+            redirects: 0,
+            perhaps_done: false,
+            last_fault: None,
+        }
     }
 
     fn cost(&self) -> Cost {
@@ -115,7 +132,7 @@ impl Http {
             (ACCEPT, HeaderValue::from_static("application/vnd.github+json")),
             (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static(API_VERSION)),
         ]);
-        let transport = Transport::new(&base, headers, MOST_BYTES)?;
+        let transport = Transport::new(&base, headers, MOST_BYTES, Rc::clone(&clock))?;
         transport.keep_secret(token);
         let bounds = Bounds {
             points_per_minute: pace.points_per_minute,
@@ -130,6 +147,7 @@ impl Http {
             clock,
             log,
             date: Cell::new(None),
+            refusals: Cell::new(0),
             scopes: RefCell::new(None),
         })
     }
@@ -181,11 +199,16 @@ impl Http {
 
     async fn call<T>(&self, mut call: Call, parse: impl Fn(&Received) -> Result<T, String>) -> Result<T, Failure> {
         loop {
+            if self.refusals.get() >= MOST_REFUSALS {
+                let message = format!("not sent, since the token was refused {MOST_REFUSALS} times in a row");
+                return Err(call.failure(FailureKind::Status(401), message, None));
+            }
             let flight = self.lane.admit(call.cost()).await;
             let flight = flight.map_err(|kind| call.failure(kind, String::new(), None))?;
             if self.clock.elapsed() > call.until {
                 flight.withdraw();
-                return Err(call.failure(FailureKind::Stale, String::new(), None));
+                let last = call.last_fault.take().unwrap_or_default();
+                return Err(call.failure(FailureKind::Stale, last, None));
             }
             let request = self.transport.request(call.method.clone(), call.address.clone());
             let attempt = self.transport.exchange(request).await;
@@ -224,6 +247,7 @@ impl Http {
                     continue;
                 }
             }
+            self.refusals.set(if status == 401 { self.refusals.get() + 1 } else { 0 });
             if received.header("x-github-sso").is_some_and(|value| value.starts_with("partial-results")) {
                 let message = "GitHub left out what single sign-on protects (x-github-sso: partial-results)";
                 return Err(call.failure(FailureKind::Incomplete, message.to_owned(), request_id));
@@ -259,6 +283,7 @@ impl Http {
         let Some(wait) = call.attempts.after_fault(jitter()) else {
             return Err(call.failure(kind, message, request_id));
         };
+        call.last_fault = Some(message.clone());
         let failure = call.failure(kind, message, request_id);
         let told = format!("{failure}; again in {:.0} s", wait.as_secs_f32());
         if wait >= NOTEWORTHY {

@@ -144,7 +144,7 @@ pub(super) fn status_sentence(report: &Report) -> &'static str {
         (Status::Complete, true) => "This was a dry run: nothing was changed.",
         (Status::Complete | Status::Running, _) => "All that was planned has been dealt with.",
         (Status::Partial, _) => {
-            "GitHub's rate limit stopped the run. What was done stays done, and the next run goes on from there."
+            "A rate limit or time-limit stopped the run. What was done stays done, and the next run goes on from there."
         }
         (Status::Refused, _) => "A guard held the run back: what was refused has not been touched.",
         (Status::Failed, _) if report.packages.is_empty() => "Nothing was changed.",

@@ -64,9 +64,10 @@ impl Answer {
 
     fn head(&self, github: &mut GitHub, request: &Request) -> Builder {
         github.answered += 1;
+        let now = github.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
         let mut builder = Response::builder()
             .status(self.status)
-            .header("date", github.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            .header("date", github.date.as_ref().unwrap_or(&now))
             .header("x-github-media-type", "github.v3; format=json")
             .header("x-github-request-id", format!("C0FE:2A{:04X}:1B:3C", github.answered));
         if !self.headers.iter().any(|(name, _)| name == "content-type") {

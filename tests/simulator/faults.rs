@@ -25,11 +25,13 @@ pub enum Effect {
     Meanwhile(Arc<dyn Fn(&mut GitHub) + Send + Sync>),
 }
 
+/// Which requests a fault is about.
+type Matches = Arc<dyn Fn(&Request) -> bool + Send + Sync>;
+
 /// A fault at some requests.
 #[derive(Clone)]
 pub struct Fault {
-    method: &'static str,
-    path_part: String,
+    matches: Matches,
     /// Requests that match and pass before the first.
     skip: u32,
     /// How often it strikes.
@@ -40,7 +42,16 @@ pub struct Fault {
 impl Fault {
     /// Strikes every request of the method whose path or query contains the part.
     pub fn on(method: &'static str, path_part: &str, effect: Effect) -> Self {
-        Self { method, path_part: path_part.to_owned(), skip: 0, times: u32::MAX, effect }
+        let path_part = path_part.to_owned();
+        let matches = move |request: &Request| {
+            request.method == method && format!("{}?{}", request.path, request.query).contains(&path_part)
+        };
+        Self::when(matches, effect)
+    }
+
+    /// Strikes every request that is like this.
+    pub fn when(matches: impl Fn(&Request) -> bool + Send + Sync + 'static, effect: Effect) -> Self {
+        Self { matches: Arc::new(matches), skip: 0, times: u32::MAX, effect }
     }
 
     pub fn times(mut self, times: u32) -> Self {
@@ -54,8 +65,7 @@ impl Fault {
     }
 
     fn strikes(&mut self, request: &Request) -> bool {
-        let whole = format!("{}?{}", request.path, request.query);
-        if request.method != self.method || !whole.contains(&self.path_part) || self.times == 0 {
+        if self.times == 0 || !(self.matches)(request) {
             return false;
         }
         if self.skip > 0 {

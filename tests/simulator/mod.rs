@@ -19,7 +19,10 @@ use std::{
 use http_body_util::{BodyExt, combinators::BoxBody};
 use hyper::{Response, body::Bytes, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+};
 
 mod answers;
 mod faults;
@@ -75,6 +78,8 @@ struct World {
     requests: Arc<Mutex<Vec<Request>>>,
     in_flight: Arc<AtomicUsize>,
     most_in_flight: Arc<AtomicUsize>,
+    /// How many requests were left without an answer.
+    hangs: Arc<watch::Sender<usize>>,
 }
 
 /// What goes over the wire instead of, or as, an answer.
@@ -108,6 +113,7 @@ impl Simulator {
             requests: Arc::default(),
             in_flight: Arc::default(),
             most_in_flight: Arc::default(),
+            hangs: Arc::default(),
         };
         let (stop, stopped) = oneshot::channel();
         let served = world.clone();
@@ -138,6 +144,11 @@ impl Simulator {
     /// Every request so far.
     pub fn requests(&self) -> Vec<Request> {
         self.world.requests.lock().expect("the requests").clone()
+    }
+
+    /// How many requests were left without an answer, as it grows.
+    pub fn hangs(&self) -> watch::Receiver<usize> {
+        self.world.hangs.subscribe()
     }
 
     /// The most requests that were in flight at one moment.
@@ -220,7 +231,10 @@ async fn answer(world: World, request: hyper::Request<hyper::body::Incoming>) ->
     }
     match wire {
         Wire::Answer(response) => Ok(response),
-        Wire::Nothing => std::future::pending().await,
+        Wire::Nothing => {
+            world.hangs.send_modify(|hangs| *hangs += 1);
+            std::future::pending().await
+        }
         Wire::Reset => Err(io::ErrorKind::ConnectionReset.into()),
     }
 }

@@ -8,8 +8,6 @@ use super::{
     state::{GitHub, Paging},
 };
 
-/// The most that GitHub puts on a page; more is silently this.
-const MOST_PER_PAGE: usize = 100;
 const DEFAULT_PER_PAGE: usize = 30;
 
 /// One page of so many items, with the links GitHub gives: `numeric` is the path with ids instead of
@@ -22,7 +20,7 @@ pub(super) fn page(
     item: impl Fn(usize) -> Value,
 ) -> Answer {
     let number = |name| request.parameter(name).and_then(|text| text.parse::<usize>().ok());
-    let per_page = number("per_page").unwrap_or(DEFAULT_PER_PAGE).clamp(1, MOST_PER_PAGE);
+    let per_page = number("per_page").unwrap_or(DEFAULT_PER_PAGE).clamp(1, github.most_per_page);
     let page = number("page").unwrap_or(1).max(1);
     let last = total.div_ceil(per_page).max(1);
     let shown: Vec<_> = ((page - 1) * per_page..total).take(per_page).map(item).collect();

@@ -27,6 +27,10 @@ pub struct GitHub {
     pub packages: Vec<Package>,
     pub faults: Vec<Fault>,
     pub paging: Paging,
+    /// What answers say in `date` instead of the clock's time.
+    pub date: Option<String>,
+    /// The most that it puts on a page; more is silently this.
+    pub most_per_page: usize,
     /// What it enforces beside the primary limit.
     pub limits: Limits,
     /// How long an answer of the API takes, and one of the registry.
@@ -248,6 +252,8 @@ impl GitHub {
             packages: Vec::new(),
             faults: Vec::new(),
             paging: Paging::AsGitHub,
+            date: None,
+            most_per_page: 100,
             limits: Limits::default(),
             latency: (Duration::ZERO, Duration::ZERO),
             in_flight: 0,

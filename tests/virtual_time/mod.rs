@@ -10,7 +10,7 @@ use std::{
     rc::Rc,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -19,6 +19,7 @@ use futures_util::future::LocalBoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tidy_packages::{clock::Clock, inputs::Environment, report::Status, run, stop, tell::log::Log};
+use tokio::sync::watch;
 
 /// The token of every step.
 pub const TOKEN: &str = "ghp_canary0123456789abcdefghijklmnopqr";
@@ -29,6 +30,8 @@ pub const TOKEN: &str = "ghp_canary0123456789abcdefghijklmnopqr";
 pub struct VirtualClock {
     milliseconds: Arc<AtomicU64>,
     waits: Arc<Mutex<Vec<u64>>>,
+    hangs: Option<watch::Receiver<usize>>,
+    endured: Arc<AtomicUsize>,
 }
 
 /// When every virtual time begins.
@@ -44,6 +47,12 @@ impl VirtualClock {
     /// Whole seconds of every wait.
     pub fn waits(&self) -> Vec<u64> {
         self.waits.lock().expect("the waits").clone()
+    }
+
+    /// Watches a server that lets requests hang.
+    pub fn watching(mut self, hangs: watch::Receiver<usize>) -> Self {
+        self.hangs = Some(hangs);
+        self
     }
 
     /// Lets time pass.
@@ -67,6 +76,19 @@ impl Clock for VirtualClock {
         Box::pin(async move {
             self.milliseconds.fetch_max(wakes_at, Ordering::SeqCst);
             self.waits.lock().expect("the waits").push(duration.as_secs());
+        })
+    }
+
+    /// Patience is over when the server lets a request hang: with one in flight, it is that one.
+    fn patience(&self, duration: Duration) -> LocalBoxFuture<'_, ()> {
+        Box::pin(async move {
+            let Some(mut hangs) = self.hangs.clone() else { return std::future::pending().await };
+            let is_new = |hangs: &usize| *hangs > self.endured.load(Ordering::SeqCst);
+            if hangs.wait_for(is_new).await.is_err() {
+                return std::future::pending().await;
+            }
+            self.endured.fetch_add(1, Ordering::SeqCst);
+            self.advance(duration);
         })
     }
 }
