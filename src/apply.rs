@@ -35,7 +35,7 @@ const STALE: Duration = Duration::from_secs(60);
 /// The report in the workspace is never further behind than this while work goes on.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 /// Progress is told this often.
-const TELL_EVERY: Duration = Duration::from_secs(15);
+pub(crate) const TELL_EVERY: Duration = Duration::from_secs(15);
 /// How often in a row a change may wait for so long that it has to be decided anew: a server that
 /// never lets one through must not hold a job for ever.
 const MOST_ROUNDS: u32 = 20;
@@ -56,8 +56,6 @@ pub struct Applier<'a> {
     pub file: Option<&'a ReportFile>,
     /// Requests in flight.
     pub concurrency: usize,
-    /// The longest wait for a rate limit.
-    pub max_wait: Duration,
     /// Nothing is begun later than this, by [`Clock::elapsed`].
     pub until: Duration,
     /// Whether the packages are looked at in the end.
@@ -137,6 +135,8 @@ impl Applier<'_> {
         // the first change goes alone: should the token lack the right, that is found out once
         let mut proven = false;
         let mut halt: Option<Halt> = None;
+        // why no further image is begun; those that are begun are ended
+        let mut closing: Option<CutShort> = None;
         let mut rounds_of_waiting = 0;
         let mut rounds_without_answer: HashMap<usize, u32> = HashMap::new();
         loop {
@@ -145,17 +145,14 @@ impl Applier<'_> {
             }
             let stale = self.report.mode == Mode::Delete && self.clock.elapsed() - known.read_at > STALE;
             if halt.is_none() && stale && in_flight.is_empty() && !queue.is_empty() {
-                known.read_at = self.clock.elapsed();
-                if let Err(cause) = self.look_again(index, package, known, &mut queue).await {
-                    halt = Some(cause);
+                closing = self.close_without_room(index, &mut queue, 1).or(closing);
+                if !queue.is_empty() {
+                    halt = self.look_again(index, package, known, &mut queue).await.err();
                 }
             }
             let width = if proven { self.concurrency } else { 1 };
             while halt.is_none() && in_flight.len() < width && (in_flight.is_empty() || !stale) {
-                if let Some(cut_short) = self.no_room_for_next(index, &queue, in_flight.len()) {
-                    halt = Some(Halt::Run(cut_short));
-                    break;
-                }
+                closing = self.close_without_room(index, &mut queue, 0).or(closing);
                 let Some(next) = queue.next() else { break };
                 let version = &self.report.packages[index].versions[next];
                 let (id, decision) = (version.id, version.decision);
@@ -195,7 +192,7 @@ impl Applier<'_> {
                 }
             }
         }
-        halt.map_or(Ok(()), Err)
+        halt.or(closing.map(Halt::Run)).map_or(Ok(()), Err)
     }
 
     /// Brings back what this run deleted and something that is there needs: an index that was
@@ -227,25 +224,29 @@ impl Applier<'_> {
         (brought_back, broken)
     }
 
+    /// Sees to it that no image is begun that could not be ended. Returns why.
+    fn close_without_room(&self, index: usize, queue: &mut Queue, looks: usize) -> Option<CutShort> {
+        let why = self.no_room_for_next(index, queue, looks);
+        if why.is_some() {
+            queue.close();
+        }
+        why
+    }
+
     /// Why an image that would be begun now could not be ended: within the primary limit, its reserve
-    /// and the longest wait, or within the run's own time.
-    fn no_room_for_next(&self, index: usize, queue: &Queue, in_flight: usize) -> Option<CutShort> {
+    /// and the longest wait, or within the run's own time. `looks` are listings that come before it;
+    /// the last look is counted besides.
+    fn no_room_for_next(&self, index: usize, queue: &Queue, looks: usize) -> Option<CutShort> {
         let size = queue.size_of_next_image()?;
-        let changes = size + queue.left_of_begun().saturating_sub(in_flight);
         let lane = self.github.lane();
+        // what is in flight is paid for
+        let changes = size + queue.left_of_begun().saturating_sub(lane.in_flight());
         let now = self.clock.elapsed();
         if now.saturating_add(lane.time_for(changes)) > self.until {
             return Some(CutShort::Time);
         }
-        let looks = if self.verify { pages_of(&self.report.packages[index]) } else { 0 };
-        self.no_room_for(changes + looks)
-    }
-
-    /// Why so many requests could not be sent within the primary limit, its reserve and the longest wait.
-    fn no_room_for(&self, requests: usize) -> Option<CutShort> {
-        let room = self.github.lane().room()?;
-        let is_enough = room.requests >= requests as u64 || room.resets_in <= self.max_wait;
-        (!is_enough).then_some(CutShort::Limit)
+        let pages = pages_of(&self.report.packages[index]) * (looks + usize::from(self.verify));
+        lane.has_room_for((changes + pages) as u64).is_err().then_some(CutShort::Limit)
     }
 
     /// Takes tags off versions that keep others, one version after another.
@@ -267,7 +268,6 @@ impl Applier<'_> {
                 return Err(Halt::Run(CutShort::Cancelled));
             }
             // a tag may have moved to another image in the meantime: it is looked at right before
-            known.read_at = self.clock.elapsed();
             self.look_again(index, package, known, &mut Queue::default()).await?;
             let versions = &self.report.packages[index].versions;
             let version = &versions[place];

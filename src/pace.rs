@@ -74,11 +74,11 @@ pub(crate) struct Quota {
 
 /// What may still be spent of the primary limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
+struct Room {
     /// Requests, without the reserve for others.
-    pub(crate) requests: u64,
+    requests: u64,
     /// How long until there are more.
-    pub(crate) resets_in: Duration,
+    resets_in: Duration,
 }
 
 /// May this request go?
@@ -271,7 +271,7 @@ impl Pacer {
     }
 
     /// What may still be spent of the primary limit, where it was told.
-    pub(crate) fn room(&self, now: Duration) -> Option<Room> {
+    fn room(&self, now: Duration) -> Option<Room> {
         let quota = self.quota.filter(|quota| now < quota.resets_at)?;
         let requests = quota.remaining.saturating_sub(reserve(quota.limit, self.bounds.reserve_percent));
         Some(Room { requests, resets_in: quota.resets_at - now })

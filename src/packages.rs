@@ -25,10 +25,20 @@ const MOST_NEAR_NAMES: usize = 3;
 pub struct Read {
     /// The name as it was asked for.
     pub name: String,
-    /// When its listing was begun, by [`Clock::elapsed`].
+    /// When it was listed, by [`Clock::elapsed`]: see [`listed_at`].
     pub read_at: Duration,
     /// The listing, or why there is none.
     pub result: Result<Contents, ReadError>,
+}
+
+/// A listing that takes longer than this is as old as its end.
+const LONG_LISTING: Duration = Duration::from_secs(30);
+
+/// From when on the age of a listing counts: from its beginning, to be sure. But GitHub's limit on
+/// points makes one of more than 900 pages take longer than a minute, and then nothing could ever
+/// be deleted on it: such a one counts from its end.
+pub(crate) fn listed_at(begun: Duration, ended: Duration) -> Duration {
+    if ended.saturating_sub(begun) > LONG_LISTING { ended } else { begun }
 }
 
 /// What is in a package.
@@ -125,7 +135,7 @@ impl Reader<'_> {
 
     /// `None` for a package that does not exist when that is fine.
     async fn read(&self, wanted: Wanted, near: &OnceCell<Vec<String>>) -> Option<Read> {
-        let read_at = self.clock.elapsed();
+        let begun = self.clock.elapsed();
         let (name, package) = match wanted {
             Wanted::Listed(answer) => (answer.package.name.clone(), Ok(answer)),
             Wanted::Named(name) => {
@@ -151,7 +161,7 @@ impl Reader<'_> {
             }
             Err(failure) => Err(ReadError::new("", &failure)),
         };
-        Some(Read { name, read_at, result })
+        Some(Read { name, read_at: listed_at(begun, self.clock.elapsed()), result })
     }
 
     async fn contents(&self, answer: PackageAnswer) -> Result<Contents, Failure> {
@@ -225,7 +235,14 @@ fn near_names(wrong: &str, all: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::near_names;
+    use super::*;
+
+    #[test]
+    fn a_listing_is_as_old_as_its_beginning_unless_it_takes_long() {
+        let seconds = Duration::from_secs;
+        assert_eq!(listed_at(seconds(5), seconds(35)), seconds(5));
+        assert_eq!(listed_at(seconds(5), seconds(72)), seconds(72));
+    }
 
     #[test]
     fn near_names_are_slips_and_names_with_a_part_left_out() {

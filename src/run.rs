@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use crate::{
-    apply::{Applier, Known, Pulse},
+    apply::{Applier, Known, Pulse, TELL_EVERY},
     clock::Clock,
     failure::ReadError,
     github::GitHub,
@@ -116,11 +116,12 @@ impl Run {
         let until = self.until();
         github.lane().close_at(until);
         registry.lane().close_at(until);
-        let stop = self.stop.clone();
+        let (stop, log) = (self.stop.clone(), Rc::clone(&self.log));
         let read = tokio::select! {
             biased;
             () = stop.asked() => return Some(CutShort::Cancelled),
             read = self.read(&github, &registry) => read,
+            () = tell_reading(&github, &registry, &log) => return None,
         };
         let (owner, read) = match read {
             Ok(read) => read,
@@ -293,7 +294,6 @@ impl Run {
             report: &mut self.report,
             file: self.file.as_ref(),
             concurrency: self.inputs.pace.concurrency,
-            max_wait: self.inputs.pace.max_wait.unsigned_abs(),
             until,
             verify: self.inputs.verify,
             clock: Rc::clone(&self.clock),
@@ -360,6 +360,16 @@ impl Run {
     fn fail(&mut self, error: String) {
         self.log.error(&error);
         self.report.errors.push(error);
+    }
+}
+
+/// Tells now and then how far reading has come. It never ends by itself.
+#[expect(clippy::disallowed_methods, reason = "what is told now and then decides nothing")]
+async fn tell_reading(github: &GitHub, registry: &Registry, log: &Log) {
+    loop {
+        tokio::time::sleep(TELL_EVERY).await;
+        let (github, registry) = (github.lane(), registry.lane());
+        log.line(&tell::plan::reading(github.sent(), registry.sent(), github.quota_left()));
     }
 }
 

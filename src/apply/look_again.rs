@@ -8,6 +8,7 @@ use crate::{
     github::State,
     graph::subjects_of,
     model::{Package, PackageType, Version},
+    packages::listed_at,
     plan::name_of,
     registry::Unreadable,
     report::{CutShort, Outcome, VersionReport},
@@ -23,6 +24,7 @@ impl Applier<'_> {
         known: &mut Known,
         queue: &mut Queue,
     ) -> Result<usize, Halt> {
+        let begun = self.clock.elapsed();
         let expected = self.report.packages[index].versions.len() as u64;
         let versions = match self.github.versions(self.owner, package, State::Active, Some(expected)).await {
             Ok(versions) => versions,
@@ -34,6 +36,7 @@ impl Applier<'_> {
                 });
             }
         };
+        known.read_at = listed_at(begun, self.clock.elapsed());
         let at = self.clock.now();
         let there: HashMap<_, _> = versions.iter().map(|version| (version.id, version)).collect();
         for place in 0..self.report.packages[index].versions.len() {

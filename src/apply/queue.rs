@@ -24,6 +24,7 @@ pub(super) struct Queue {
     sizes: HashMap<usize, usize>,
     unsettled: HashSet<usize>,
     under_way: HashSet<usize>,
+    is_closed: bool,
 }
 
 #[derive(Debug)]
@@ -79,21 +80,27 @@ impl Queue {
         queue
     }
 
+    /// Begins no image any more: parts of those that are begun go, and nothing else.
+    pub(super) fn close(&mut self) {
+        self.is_closed = true;
+    }
+
     /// Whether nothing is left to be begun or awaited.
     pub(super) fn is_empty(&self) -> bool {
-        self.images.is_empty() && self.ready.is_empty()
+        (self.is_closed || self.images.is_empty()) && self.ready.is_empty()
     }
 
     /// The next change: what is begun is ended before anything new is begun.
     pub(super) fn next(&mut self) -> Option<usize> {
-        let next = self.ready.pop_front().or_else(|| self.images.pop_front())?;
+        let image = |queue: &mut Self| if queue.is_closed { None } else { queue.images.pop_front() };
+        let next = self.ready.pop_front().or_else(|| image(self))?;
         self.under_way.insert(next);
         Some(next)
     }
 
     /// How many versions the next image has, if the next change begins one.
     pub(super) fn size_of_next_image(&self) -> Option<usize> {
-        let image = self.images.front().filter(|_| self.ready.is_empty())?;
+        let image = self.images.front().filter(|_| self.ready.is_empty() && !self.is_closed)?;
         self.sizes.get(image).copied()
     }
 

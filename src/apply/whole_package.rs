@@ -28,7 +28,6 @@ impl Applier<'_> {
         let planned = queue.left();
         let (mut rounds, mut unanswered) = (0, 0);
         let change = loop {
-            known.read_at = self.clock.elapsed();
             let new = self.look_again(index, package, known, &mut queue).await?;
             if new > 0 || queue.left() != planned {
                 self.keep_the_package(index, &mut queue);

@@ -70,8 +70,16 @@ pub(super) async fn all_pages<T: DeserializeOwned, U>(
             Next::Numbered(like, last) => {
                 // where nobody says how many there are, ever more are tried, until one is the last
                 let known = last.or_else(|| expected.map(|expected| expected.div_ceil(PAGE_SIZE)));
-                let last = known.filter(|last| *last > number).unwrap_or(number + at_once);
-                at_once *= 2;
+                let last = match known.filter(|last| *last > number) {
+                    Some(last) => {
+                        http.lane().has_room_for(last - number).map_err(|kind| too_many(&first, last, kind))?;
+                        last
+                    }
+                    None => {
+                        at_once *= 2;
+                        number + at_once / 2
+                    }
+                };
                 let numbers = number + 1..=last.min(number + MOST_AT_ONCE);
                 let pages = numbers.map(|number| http.read::<Vec<T>>(page(&like, number)));
                 let mut pages = stream::iter(pages).buffered(http.concurrency());
@@ -122,11 +130,14 @@ fn page(like: &Url, number: u64) -> Url {
 }
 
 fn in_a_circle(first: &Url) -> Failure {
-    Failure {
-        kind: FailureKind::Incomplete,
-        request: format!("GET {}", first.path()),
-        message: "the pages of the listing run in a circle".to_owned(),
-        request_id: None,
-        perhaps_done: false,
-    }
+    failure(first, FailureKind::Incomplete, "the pages of the listing run in a circle".to_owned())
+}
+
+/// Begun, it would spend what is left of the limit and come to nothing.
+fn too_many(first: &Url, pages: u64, kind: FailureKind) -> Failure {
+    failure(first, kind, format!("the listing has {pages} pages, more than the requests that are left for this run"))
+}
+
+fn failure(first: &Url, kind: FailureKind, message: String) -> Failure {
+    Failure { kind, request: format!("GET {}", first.path()), message, request_id: None, perhaps_done: false }
 }

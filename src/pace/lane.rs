@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::{Admission, Bounds, Cost, Pacer, Quota, Room};
+use super::{Admission, Bounds, Cost, Pacer, Quota};
 use crate::{clock::Clock, failure::FailureKind, retry::jitter, stop::Stop, tell::log::Log};
 
 /// A wait this long is worth a line in the log.
@@ -23,6 +23,7 @@ pub(crate) struct Lane {
     max_wait: Duration,
     /// Nothing is sent and no wait ends later than this.
     until: Cell<Duration>,
+    sent: Cell<u64>,
     clock: Rc<dyn Clock>,
     stop: Stop,
     log: Rc<Log>,
@@ -98,6 +99,7 @@ impl Lane {
             an_answer: Notify::new(),
             max_wait,
             until: Cell::new(Duration::MAX),
+            sent: Cell::new(0),
             clock,
             stop,
             log,
@@ -127,7 +129,10 @@ impl Lane {
             let an_answer = self.an_answer.notified();
             let admission = self.pacer.borrow_mut().admit(cost, self.clock.elapsed());
             match admission {
-                Admission::Go => return Ok(Flight { lane: self, cost, is_over: false }),
+                Admission::Go => {
+                    self.sent.set(self.sent.get() + 1);
+                    return Ok(Flight { lane: self, cost, is_over: false });
+                }
                 Admission::Wait(wait) => self.wait(wait).await?,
                 Admission::WaitForAnswer => tokio::select! {
                     biased;
@@ -167,9 +172,28 @@ impl Lane {
         self.pacer.borrow_mut().observe(quota);
     }
 
-    /// What may still be spent of the primary limit, where it was told.
-    pub(crate) fn room(&self) -> Option<Room> {
-        self.pacer.borrow().room(self.clock.elapsed())
+    /// Whether so many requests can be sent within the primary limit, its reserve and the longest wait.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot: the time until the limit resets.
+    pub(crate) fn has_room_for(&self, requests: u64) -> Result<(), FailureKind> {
+        match self.pacer.borrow().room(self.clock.elapsed()) {
+            Some(room) if room.requests < requests && room.resets_in > self.max_wait => {
+                Err(FailureKind::Limit(room.resets_in))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How many requests are sent and not answered.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.pacer.borrow().in_flight
+    }
+
+    /// How many requests were let go so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.get()
     }
 
     /// How long until so many changes could have gone.

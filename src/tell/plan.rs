@@ -127,10 +127,16 @@ pub fn progress(done: usize, total: usize, spent: SignedDuration, quota_left: Op
         let left = (total.saturating_sub(done)) as f64 / rate;
         text.push_str(&format!(", {:.0} a minute, about {} left", rate * 60.0, span(left)));
     }
-    if let Some(quota) = quota_left {
-        text.push_str(&format!(", {quota} requests left of GitHub's hourly limit"));
-    }
-    text
+    text + &quota(quota_left)
+}
+
+/// How far reading has come, which nobody knows the end of beforehand.
+pub fn reading(of_api: u64, of_registry: u64, quota_left: Option<u64>) -> String {
+    format!("reading: {of_api} requests to the API and {of_registry} to the registry so far{}", quota(quota_left))
+}
+
+fn quota(left: Option<u64>) -> String {
+    left.map(|left| format!(", {left} requests left of GitHub's hourly limit")).unwrap_or_default()
 }
 
 fn span(seconds: f64) -> String {
@@ -210,5 +216,8 @@ mod tests {
             "progress: 60 of 240, 120 a minute, about 90 s left, 812 requests left of GitHub's hourly limit"
         );
         assert_eq!(progress(0, 240, SignedDuration::ZERO, None), "progress: 0 of 240");
+        let told = reading(120, 900, Some(812));
+        let expected = "reading: 120 requests to the API and 900 to the registry so far";
+        assert_eq!(told, format!("{expected}, 812 requests left of GitHub's hourly limit"));
     }
 }

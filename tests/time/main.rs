@@ -12,7 +12,9 @@ mod simulator;
 #[path = "../virtual_time/mod.rs"]
 mod virtual_time;
 
+mod budget;
 mod images;
+mod many;
 
 use simulator::{Answer, Effect, Fault, GitHub, Limits, Simulator, Token, Version};
 use virtual_time::{Ended, TOKEN, VirtualClock, midnight};
