@@ -85,11 +85,11 @@ fn every_example_of_the_readme_is_accepted_by_the_binary() {
     assert!(blocks.len() >= 9);
     let mut steps = 0;
     for block in blocks {
-        for inputs in with_of(&yaml(block)) {
+        for inputs in with_of_every_job(block) {
             steps += 1;
             let simulator = Simulator::start(GitHub::new());
             // a runner puts the secret and the number of the pull request in their places
-            let given = inputs.iter().filter(|(_, value)| !value.contains("${{ secrets."));
+            let given = inputs.iter().filter(|(_, value)| !value.contains("${{ secrets"));
             let given = given.map(|(name, value)| (name, value.replace("${{ github.event.number }}", "42")));
             let step = given.fold(Step::new(simulator.url()), |step, (name, value)| step.input(name, &value));
             let ended = step.run();
@@ -98,6 +98,27 @@ fn every_example_of_the_readme_is_accepted_by_the_binary() {
         }
     }
     assert!(steps >= 10);
+}
+
+/// Every `with:` of a piece of a workflow, for each job of its matrix.
+fn with_of_every_job(block: &str) -> Vec<BTreeMap<String, String>> {
+    let workflow = yaml(block);
+    let matrix = workflow["jobs"].as_object().and_then(|jobs| jobs.values().next());
+    let matrix = matrix.map(|job| job["strategy"]["matrix"]["include"].clone()).unwrap_or_default();
+    let Some(jobs) = matrix.as_array() else { return with_of(&workflow) };
+    let in_place = |text: &str, job: &Value| {
+        let values = job.as_object().expect("a job of the matrix").iter();
+        values.fold(text.to_owned(), |text, (name, value)| {
+            text.replace(&format!("${{{{ matrix.{name} }}}}"), value.as_str().expect("a text"))
+        })
+    };
+    let of_job = |job: &Value| {
+        let steps = with_of(&workflow).into_iter();
+        steps
+            .map(|step| step.into_iter().map(|(name, value)| (name, in_place(&value, job))).collect())
+            .collect::<Vec<_>>()
+    };
+    jobs.iter().flat_map(of_job).collect()
 }
 
 /// Every `with:` in a piece of a workflow, as text the way a runner hands it over.

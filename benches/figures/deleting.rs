@@ -34,6 +34,22 @@ fn fourteen_images() {
     line("plan, delete and verify 14 images", &measured.counted(), measured.took, Some(floor), Some(measured.memory));
 }
 
+/// 400 images of a package of 100,000 versions, on a server without limits: the plan, a look before the
+/// first change since the plan has aged, a look every minute, the report every five seconds.
+pub(crate) fn of_many() {
+    let simulator = far_away(attested_images(20_000, 7.0));
+    let inputs = [
+        ("tag-status", "untagged"),
+        ("older-than", "7d"),
+        ("limit", "400"),
+        ("concurrency", "90"),
+        ("points-per-minute", "0"),
+    ];
+    let measured = measure(&simulator, &inputs);
+    assert_eq!((measured.ended.code, measured.ended.count("deleted")), (Some(0), 2_000), "{}", measured.ended.log);
+    line("delete 2,000 of 100,000 versions", &measured.counted(), measured.took, None, Some(measured.memory));
+}
+
 /// Deletions under limits that the server enforces, in virtual time.
 fn under(what: &str, count: u32, limits: Limits, floor: Duration) {
     let clock = VirtualClock::default();

@@ -39,6 +39,7 @@ fn main() {
         ("planning-hundred-thousand", planning::hundred_thousand),
         ("planning-packages", planning::two_thousand_packages),
         ("deleting", deleting::run),
+        ("deleting-of-many", deleting::of_many),
     ] {
         if is_wanted(part) {
             run();

@@ -46,7 +46,7 @@ fn a_matrix_of_jobs_with_a_token_each_does_what_one_token_cannot() {
 
     let clock = VirtualClock::default();
     let simulator = Simulator::start(organization(&clock, &["token_one", "token_two"]));
-    for (token, packages) in [("token_one", "com.example.service.*"), ("token_two", "com.example.library.*")] {
+    for (token, packages) in [("token_one", "com.example.service.*"), ("token_two", "*\n!com.example.service.*")] {
         let ended = job(&clock, &simulator, token, packages);
         assert_eq!(
             (ended.status, ended.count("deleted"), ended.count("kept")),
