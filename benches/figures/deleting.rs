@@ -50,6 +50,22 @@ pub(crate) fn of_many() {
     line("delete 2,000 of 100,000 versions", &measured.counted(), measured.took, None, Some(measured.memory));
 }
 
+/// 400 deletions by the real binary in real time, two minutes long, under limits that the server enforces.
+pub(crate) fn in_real_time() {
+    let old = |name: String| Version::new(&name).tags(&[&name]).days_old(30.0);
+    let versions = (0..400).map(|number| old(format!("pr-{number}"))).chain([old("v1".to_owned())]).collect();
+    let mut github = organization().package("octo-org", "docker", "app", versions);
+    github.latency = (API, REGISTRY);
+    github.limits = Limits::documented();
+    let simulator = Simulator::start(github);
+    let inputs = [("package-type", "docker"), ("packages", "app"), ("tags", "pr-.*")];
+    let measured = measure(&simulator, &inputs);
+    assert_eq!((measured.ended.code, measured.ended.count("deleted")), (Some(0), 400), "{}", measured.ended.log);
+    assert_eq!(measured.changes, 400, "not one limit answer");
+    let floor = Duration::from_secs(120);
+    line("delete 400 versions (real time)", &measured.counted(), measured.took, Some(floor), Some(measured.memory));
+}
+
 /// Deletions under limits that the server enforces, in virtual time.
 fn under(what: &str, count: u32, limits: Limits, floor: Duration) {
     let clock = VirtualClock::default();

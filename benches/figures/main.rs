@@ -40,6 +40,7 @@ fn main() {
         ("planning-packages", planning::two_thousand_packages),
         ("deleting", deleting::run),
         ("deleting-of-many", deleting::of_many),
+        ("deleting-in-real-time", deleting::in_real_time),
     ] {
         if is_wanted(part) {
             run();

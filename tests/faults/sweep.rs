@@ -149,6 +149,9 @@ fn sweep(scenario: &Scenario) {
                 let run = run(scenario, Some(fault));
                 let what = format!("{name}, {when:?}, at {struck} (request {number})\n{}", run.ended.log);
                 check(&run, &plain, kind, when, &what);
+                if when == When::Once {
+                    nothing_is_done_twice(&run, struck, &what);
+                }
                 if when == When::ForGood && kind != Kind::Limit {
                     the_others_are_done(&run, &plain, struck, &what);
                 }
@@ -207,6 +210,18 @@ fn check(run: &Run, plain: &Run, kind: Kind, when: When, what: &str) {
     if kind == Kind::Refusal && when == When::ForGood {
         let more = run.requests.len().saturating_sub(plain.requests.len());
         assert!(more <= 6, "{more} requests more than without it: {what}");
+    }
+}
+
+/// What was answered is not sent again.
+fn nothing_is_done_twice(run: &Run, struck: &str, what: &str) {
+    let mut sent: BTreeMap<String, usize> = BTreeMap::new();
+    // a push may first be sent away for a token of the registry
+    for request in run.requests.iter().filter(|request| request.is_change() && request.method != "PUT") {
+        *sent.entry(line(request)).or_default() += 1;
+    }
+    for (line, count) in sent {
+        assert!(count <= 1 + usize::from(line == struck), "{line} was sent {count} times: {what}");
     }
 }
 
