@@ -36,8 +36,8 @@ const STALE: Duration = Duration::from_secs(60);
 const SAVE_EVERY: Duration = Duration::from_secs(5);
 /// Progress is told this often.
 pub(crate) const TELL_EVERY: Duration = Duration::from_secs(15);
-/// How often in a row a change may wait for so long that it has to be decided anew: a server that
-/// never lets one through must not hold a job for ever.
+/// How often in a row a plan grows old and is held against a new listing without any change in
+/// between: a server that never lets one through must not hold a job for ever.
 const MOST_ROUNDS: u32 = 20;
 /// How long a cancelled run waits for answers to what was sent.
 const GRACE: Duration = Duration::from_secs(3);
@@ -137,7 +137,7 @@ impl Applier<'_> {
         let mut halt: Option<Halt> = None;
         // why no further image is begun; those that are begun are ended
         let mut closing: Option<CutShort> = None;
-        let mut rounds_of_waiting = 0;
+        let mut looks_in_vain = 0;
         let mut rounds_without_answer: HashMap<usize, u32> = HashMap::new();
         loop {
             if self.stop.is_asked() {
@@ -146,7 +146,10 @@ impl Applier<'_> {
             let stale = self.report.mode == Mode::Delete && self.clock.elapsed() - known.read_at > STALE;
             if halt.is_none() && stale && in_flight.is_empty() && !queue.is_empty() {
                 closing = self.close_without_room(index, &mut queue, 1).or(closing);
-                if !queue.is_empty() {
+                looks_in_vain += 1;
+                if looks_in_vain > MOST_ROUNDS {
+                    halt = Some(Halt::Run(CutShort::Limit));
+                } else if !queue.is_empty() {
                     halt = self.look_again(index, package, known, &mut queue).await.err();
                 }
             }
@@ -174,11 +177,8 @@ impl Applier<'_> {
                     proven |= matches!(change.outcome, Outcome::Done | Outcome::Retained);
                     match change.ends {
                         Ends::Stale { was_sent: true } => *rounds_without_answer.entry(place).or_default() += 1,
-                        Ends::Stale { was_sent: false } => rounds_of_waiting += 1,
-                        _ => rounds_of_waiting = 0,
-                    }
-                    if rounds_of_waiting > MOST_ROUNDS {
-                        halt = halt.or(Some(Halt::Run(CutShort::Limit)));
+                        Ends::Stale { was_sent: false } => {}
+                        _ => looks_in_vain = 0,
                     }
                     if let Some(cause) = self.settle(index, place, change, &mut queue) {
                         halt = halt.or(Some(cause));

@@ -161,3 +161,20 @@ fn a_package_whose_listing_takes_longer_than_a_minute_is_cleaned_up_all_the_same
     let pages = simulator.requests().len() - 11 - 2;
     assert!(pages <= 45 * 4, "{pages} pages were read");
 }
+
+#[test]
+fn limit_answers_in_a_row_end_a_run_only_after_many_looks() {
+    for (times, status) in [(24, Status::Complete), (u32::MAX, Status::Partial)] {
+        let clock = VirtualClock::default();
+        let limit = Effect::Answer(Answer::observed("secondary-rate-limit").header("retry-after", "61"));
+        let fault = Fault::on("DELETE", "/versions/", limit).after(5).times(times);
+        let simulator = Simulator::start(packages(&clock, 60).fault(fault));
+        let ended = run_step(&clock, &simulator, &[ALL, ("concurrency", "16")]);
+        assert_eq!((ended.status, ended.count("failed")), (status, 0), "{}", ended.log);
+        let minutes = ended.took.as_secs() / 60;
+        match status {
+            Status::Complete => assert_eq!(ended.count("deleted"), 60),
+            _ => assert!((15..=25).contains(&minutes), "{minutes} minutes"),
+        }
+    }
+}
