@@ -233,20 +233,25 @@ impl Applier<'_> {
         why
     }
 
-    /// Why an image that would be begun now could not be ended: within the primary limit, its reserve
-    /// and the longest wait, or within the run's own time. `looks` are listings that come before it;
-    /// the last look is counted besides.
+    /// Why an image that would be begun now could not be ended. `looks` are listings that come before it.
     fn no_room_for_next(&self, index: usize, queue: &Queue, looks: usize) -> Option<CutShort> {
         let size = queue.size_of_next_image()?;
-        let lane = self.github.lane();
         // what is in flight is paid for
-        let changes = size + queue.left_of_begun().saturating_sub(lane.in_flight());
-        let now = self.clock.elapsed();
-        if now.saturating_add(lane.time_for(changes)) > self.until {
-            return Some(CutShort::Time);
+        let changes = size + queue.left_of_begun().saturating_sub(self.github.lane().in_flight());
+        self.no_room_for(index, changes, looks)
+    }
+
+    /// Why so many changes in a package could not be made, with so many listings before them, one every
+    /// minute between them, and the last look: within the primary limit, its reserve and the longest
+    /// wait, or within the run's own time.
+    fn no_room_for(&self, index: usize, changes: usize, looks: usize) -> Option<CutShort> {
+        let pages = pages_of(&self.report.packages[index]);
+        let pages_a_minute = if self.report.mode == Mode::Delete { pages } else { 0 };
+        let reads = pages * (looks + usize::from(self.verify));
+        match self.github.lane().time_for(changes, pages_a_minute, reads) {
+            Err(_) => Some(CutShort::Limit),
+            Ok(time) => (self.clock.elapsed().saturating_add(time) > self.until).then_some(CutShort::Time),
         }
-        let pages = pages_of(&self.report.packages[index]) * (looks + usize::from(self.verify));
-        lane.has_room_for((changes + pages) as u64).is_err().then_some(CutShort::Limit)
     }
 
     /// Takes tags off versions that keep others, one version after another.
@@ -266,6 +271,10 @@ impl Applier<'_> {
         for place in places.into_iter().rev() {
             if self.stop.is_asked() {
                 return Err(Halt::Run(CutShort::Cancelled));
+            }
+            // one look before and one after the tags have moved, and the copy's deletion
+            if let Some(cut_short) = self.no_room_for(index, 1, 2) {
+                return Err(Halt::Run(cut_short));
             }
             // a tag may have moved to another image in the meantime: it is looked at right before
             self.look_again(index, package, known, &mut Queue::default()).await?;

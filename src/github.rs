@@ -30,6 +30,9 @@ pub use http::Changed;
 use http::Http;
 use listing::Pages;
 
+/// "The value of `per_page` multiplied by `page` cannot be greater than 10000."
+/// (`package_es_list_error` of GitHub's OpenAPI description.)
+const MOST_PAGES_OF_PACKAGES: u64 = 100;
 /// How often a package that does not keep still is listed.
 const MOST_LISTINGS: u32 = 6;
 
@@ -146,7 +149,7 @@ impl GitHub {
     pub async fn packages(&self, owner: &Owner, package_type: PackageType) -> Result<Vec<PackageAnswer>, Failure> {
         let address = self.below(owner, &["packages"], &[("package_type", package_type.as_str())]);
         let convert = |package: wire::Package| package.into_answer(package_type);
-        Ok(listing::all_pages(&self.http, address, None, convert).await?.items)
+        Ok(listing::all_pages(&self.http, address, None, MOST_PAGES_OF_PACKAGES, convert).await?.items)
     }
 
     /// `GET …/packages/{package_type}/{package_name}`.
@@ -199,8 +202,9 @@ impl GitHub {
         Ok(self.list_versions(owner, package, state, expected).await?.versions)
     }
 
-    /// Every active version, and none overlooked: what is deleted between two pages moves others
-    /// from the one to the other, unseen. `expected` is how many there are said to be.
+    /// Every active version, as sure as can be: what is deleted between two pages moves others from the
+    /// one to the other, unseen. `expected` is how many there are said to be; should something have
+    /// been pushed as well, it may fit by chance, and the last look finds out.
     ///
     /// # Errors
     ///
@@ -244,7 +248,8 @@ impl GitHub {
     ) -> Result<Listed, Failure> {
         let address = self.of_package(owner, package, &["versions"], &[("state", state.as_str())]);
         let convert = |version: wire::Version| version.into_model(package.package_type);
-        let Pages { items: mut versions, pages } = listing::all_pages(&self.http, address, expected, convert).await?;
+        let Pages { items: mut versions, pages } =
+            listing::all_pages(&self.http, address, expected, u64::MAX, convert).await?;
         let count = versions.len();
         // a push between two pages moves versions from one to the next: they come twice
         let mut seen = std::collections::HashSet::new();

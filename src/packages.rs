@@ -13,7 +13,7 @@ use crate::{
     manifest::Manifests,
     model::{Owner, Version},
     plan::Listing,
-    report::Mode,
+    report::{CutShort, Mode},
     tell::log::Log,
 };
 
@@ -78,9 +78,12 @@ impl Reader<'_> {
     /// When a glob cannot be resolved: then nobody knows what is meant.
     pub async fn read_all(&self) -> Result<Vec<Read>, ReadError> {
         let wanted = self.wanted().await?;
+        // several packages share what is left of the hourly limit: some of it is for what is planned
+        let left = self.github.lane().requests_left();
+        let kept = left.filter(|_| wanted.len() > 1).map_or(0, |left| left / 4);
         let near = OnceCell::new();
         let reads = stream::iter(wanted)
-            .map(|wanted| self.read(wanted, &near))
+            .map(|wanted| self.read(wanted, &near, kept))
             .buffered(self.inputs.pace.concurrency)
             .filter_map(async |read| read);
         Ok(reads.collect().await)
@@ -133,8 +136,18 @@ impl Reader<'_> {
         ReadError::Failed(format!("the packages of {} cannot be listed: {failure}. {advice}", self.owner.login))
     }
 
-    /// `None` for a package that does not exist when that is fine.
-    async fn read(&self, wanted: Wanted, near: &OnceCell<Vec<String>>) -> Option<Read> {
+    /// `None` for a package that does not exist when that is fine. Nothing is read if no more than
+    /// `kept` requests are left.
+    async fn read(&self, wanted: Wanted, near: &OnceCell<Vec<String>>, kept: u64) -> Option<Read> {
+        if self.github.lane().requests_left().is_some_and(|left| kept > 0 && left <= kept) {
+            let name = match wanted {
+                Wanted::Named(name) => name,
+                Wanted::Listed(answer) => answer.package.name,
+            };
+            let why = "what is left of the hourly limit is kept for what is planned".to_owned();
+            let result = Err(ReadError::CutShort(CutShort::Limit, why));
+            return Some(Read { name, read_at: self.clock.elapsed(), result });
+        }
         let begun = self.clock.elapsed();
         let (name, package) = match wanted {
             Wanted::Listed(answer) => (answer.package.name.clone(), Ok(answer)),

@@ -6,27 +6,29 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 
 use crate::{
-    apply::{Applier, Known, Pulse, TELL_EVERY},
+    apply::{Applier, Known, Pulse},
     clock::Clock,
     failure::ReadError,
     github::GitHub,
     inputs::{self, Environment, Inputs},
     model::{Owner, PackageType},
-    owner,
-    packages::{Contents, Read, Reader},
-    plan::{self, Listing, Plan},
-    registry::{Registry, Unreadable},
+    packages::{Contents, Read},
+    plan::{self, Plan},
+    registry::Registry,
     report::{CutShort, Mode, Outcome, PackageReport, Report, Status, file::ReportFile},
     rights,
     stop::Stop,
     tell::{self, log::Log},
     verify::{self, Findings},
 };
+
+mod reading;
+
+use reading::tell_reading;
 
 /// What a run works with.
 struct Run {
@@ -131,10 +133,7 @@ impl Run {
                 return None;
             }
         };
-        let mut known = match self.decide(read) {
-            Ok(known) => known,
-            Err(cut_short) => return Some(cut_short),
-        };
+        let (mut known, unread) = self.decide(read);
         self.tell_plan();
         let may = rights::missing_scope(github.scopes().as_deref(), self.inputs.mode, &self.report);
         match may {
@@ -145,8 +144,8 @@ impl Run {
             }
             None => {}
         }
-        if self.inputs.dry_run {
-            return None;
+        if self.inputs.dry_run || known.is_empty() {
+            return unread;
         }
         if let Some(Err(error)) = self.file.as_ref().map(|file| file.write(&self.report)) {
             self.fail(format!("{error:#}. Nothing was changed: what is changed must be on record (report-file)"));
@@ -155,18 +154,17 @@ impl Run {
         github.lane().close_at(until.saturating_add(ENDING));
         registry.lane().close_at(until.saturating_add(ENDING));
         let cut_short = self.applier(&github, &registry, &owner).carry_out(&mut known).await;
-        let cut_short = cut_short.map(|cut_short| self.cut_short(cut_short, ""));
-        if cut_short.is_none() && self.inputs.verify && self.inputs.mode == Mode::Delete {
-            let looked = tokio::select! {
-                biased;
-                () = stop.asked() => false,
-                () = self.verify(&github, &registry, &owner, &mut known) => true,
-            };
-            if !looked {
-                return Some(CutShort::Cancelled);
-            }
+        let cut_short = cut_short.map(|cut_short| self.cut_short(cut_short, "")).or(unread);
+        let may_look = matches!(cut_short, None | Some(CutShort::Limit | CutShort::Time));
+        if !may_look || !self.inputs.verify || self.inputs.mode != Mode::Delete {
+            return cut_short;
         }
-        cut_short
+        let looked = tokio::select! {
+            biased;
+            () = stop.asked() => Some(CutShort::Cancelled),
+            looked = self.verify(&github, &registry, &owner, &mut known) => looked,
+        };
+        looked.or(cut_short)
     }
 
     fn clients(&self) -> anyhow::Result<(GitHub, Registry)> {
@@ -186,60 +184,12 @@ impl Run {
         Ok((github, registry))
     }
 
-    /// Reads what is there: the packages first, and then, at one moment that all ages count from,
-    /// the manifests that decisions depend on.
-    async fn read(&mut self, github: &GitHub, registry: &Registry) -> Result<(Owner, Vec<Read>), ReadError> {
-        let event = self.inputs.context.event_path.as_deref();
-        let owner = owner::resolve(github, &self.inputs.owner, event).await?;
-        let (clock, log) = (Rc::clone(&self.clock), Rc::clone(&self.log));
-        let reader = Reader { github, owner: &owner, inputs: &self.inputs, clock, log };
-        let mut read = reader.read_all().await?;
-        let now = github.date().map_or(self.clock.now(), |date| date.min(self.clock.now()));
-        self.report.now = Some(now);
-        self.log.line(&format!("now is {now:.0}: all ages count from here"));
-        if self.inputs.mode != Mode::Restore {
-            let listings = read.iter_mut().filter_map(|read| Some(&mut read.result.as_mut().ok()?.listing));
-            let this = &*self;
-            let manifests = stream::iter(listings).map(|listing| this.read_manifests(registry, &owner, listing, now));
-            let read: Vec<_> = manifests.buffer_unordered(self.inputs.pace.concurrency).collect().await;
-            read.into_iter().collect::<Result<(), _>>()?;
-        }
-        Ok((owner, read))
-    }
-
-    /// Reads the manifests of a package if a decision depends on them. Where they cannot be read,
-    /// the package is left alone.
-    async fn read_manifests(
-        &self,
-        registry: &Registry,
-        owner: &Owner,
-        listing: &mut Listing,
-        now: Timestamp,
-    ) -> Result<(), ReadError> {
-        let rules = &self.inputs.rules;
-        if !plan::depends_on_manifests(listing, rules, now) {
-            return Ok(());
-        }
-        let Listing { package, versions, manifests, unreadable, .. } = listing;
-        let mut read = registry.complete(owner, package, versions, manifests).await;
-        if read.is_ok() {
-            let in_doubt = plan::digests_in_doubt(versions, manifests, rules, now);
-            read = registry.confirm_absent(owner, package, in_doubt, manifests).await;
-        }
-        match read {
-            Ok(()) => {}
-            Err(Unreadable::CutShort(cut_short, failure)) => {
-                return Err(ReadError::CutShort(cut_short, failure.to_string()));
-            }
-            Err(Unreadable::Failed(why)) => *unreadable = Some(format!("nothing of this package was deleted: {why}")),
-        }
-        Ok(())
-    }
-
-    /// Turns what was read into the plan. Returns what is known of each package besides.
-    fn decide(&mut self, read: Vec<Read>) -> Result<Vec<Known>, CutShort> {
+    /// Turns what was read into the plan. Returns what is known of each package besides, and why not
+    /// all of them were read, if something cut that short: the others are for the next run.
+    fn decide(&mut self, read: Vec<Read>) -> (Vec<Known>, Option<CutShort>) {
         let now = self.report.now.unwrap_or(self.report.started_at);
         let mut failed = Vec::new();
+        let mut unread = Vec::new();
         let mut contents = Vec::new();
         let mut known = Vec::new();
         for Read { name, read_at, result } in read {
@@ -248,9 +198,7 @@ impl Run {
                     contents.push(read);
                     known.push(Known { read_at, ..Known::default() });
                 }
-                Err(ReadError::CutShort(cut_short, why)) => {
-                    return Err(self.cut_short(cut_short, &format!(" ({why})")));
-                }
+                Err(ReadError::CutShort(cut_short, why)) => unread.push((name, cut_short, why)),
                 Err(ReadError::Failed(why)) => failed.push(unreadable(self.inputs.package_type, name, why)),
             }
         }
@@ -273,7 +221,12 @@ impl Run {
         }
         self.report.packages.extend(failed);
         self.report.recount();
-        Ok(known)
+        let cut_short = unread.first().map(|(name, cut_short, why)| {
+            let what =
+                format!(" ({} of {} packages not read, {name} first: {why})", unread.len(), unread.len() + known.len());
+            self.cut_short(*cut_short, &what)
+        });
+        (known, cut_short)
     }
 
     fn tell_plan(&self) {
@@ -304,8 +257,15 @@ impl Run {
     }
 
     /// Looks at every package again in which something was changed, and brings back what is needed
-    /// after all.
-    async fn verify(&mut self, github: &GitHub, registry: &Registry, owner: &Owner, known: &mut [Known]) {
+    /// after all. Returns what cut it short, if anything did.
+    async fn verify(
+        &mut self,
+        github: &GitHub,
+        registry: &Registry,
+        owner: &Owner,
+        known: &mut [Known],
+    ) -> Option<CutShort> {
+        let mut cut_short = None;
         for (index, known) in known.iter_mut().enumerate() {
             let package = &self.report.packages[index];
             let touched = |outcome| matches!(outcome, Some(Outcome::Done | Outcome::Unknown));
@@ -319,12 +279,17 @@ impl Run {
                     warnings.into_iter().chain(brought_back).for_each(|warning| self.warn(warning));
                     broken.into_iter().chain(lost).for_each(|error| self.fail(error));
                 }
-                Err(why) => {
+                Err(error) => {
+                    let (ReadError::CutShort(_, why) | ReadError::Failed(why)) = &error;
                     let title = format!("{} {}", package.package_type, package.name);
                     self.warn(format!("{title}: could not be looked at again after the deletion: {why}"));
+                    if let ReadError::CutShort(why, _) = error {
+                        cut_short = Some(why);
+                    }
                 }
             }
         }
+        cut_short
     }
 
     /// When the run's own time is up, by [`Clock::elapsed`].
@@ -360,16 +325,6 @@ impl Run {
     fn fail(&mut self, error: String) {
         self.log.error(&error);
         self.report.errors.push(error);
-    }
-}
-
-/// Tells now and then how far reading has come. It never ends by itself.
-#[expect(clippy::disallowed_methods, reason = "what is told now and then decides nothing")]
-async fn tell_reading(github: &GitHub, registry: &Registry, log: &Log) {
-    loop {
-        tokio::time::sleep(TELL_EVERY).await;
-        let (github, registry) = (github.lane(), registry.lane());
-        log.line(&tell::plan::reading(github.sent(), registry.sent(), github.quota_left()));
     }
 }
 

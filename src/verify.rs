@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
+    failure::ReadError,
     github::{GitHub, State},
     manifest::Manifests,
     model::{Owner, Package, PackageType, Version},
@@ -35,19 +36,19 @@ pub async fn look(
     owner: &Owner,
     report: &PackageReport,
     manifests: &mut Manifests,
-) -> Result<Findings, String> {
+) -> Result<Findings, ReadError> {
     let package =
         Package { package_type: report.package_type, name: report.name.clone(), visibility: report.visibility.clone() };
     let expected = report.versions.iter().filter(|version| was_to_stay(version)).count() as u64;
     let listed = github.versions(owner, &package, State::Active, Some(expected)).await;
-    let listed = listed.map_err(|failure| failure.explained())?;
+    let listed = listed.map_err(|failure| ReadError::new("", &failure))?;
     let known: HashSet<_> = report.versions.iter().map(|version| version.id).collect();
     let new: Vec<_> = listed.iter().filter(|version| !known.contains(&version.id)).cloned().collect();
     if package.package_type == PackageType::Container && !new.is_empty() {
         let read = registry.complete(owner, &package, &new, manifests).await;
         read.map_err(|unreadable| match unreadable {
-            Unreadable::CutShort(_, failure) => failure.to_string(),
-            Unreadable::Failed(why) => why,
+            Unreadable::CutShort(cut_short, failure) => ReadError::CutShort(cut_short, failure.to_string()),
+            Unreadable::Failed(why) => ReadError::Failed(why),
         })?;
     }
     // a listing may still show for a while what was deleted

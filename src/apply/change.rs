@@ -171,7 +171,7 @@ pub(super) async fn restore(github: &GitHub, owner: &Owner, package: &Package, i
             // it is there: an earlier attempt, or somebody else, brought it back
             Presence::There => Change::done(),
             Presence::Hidden => Change::no_right("restore", failure.explained()),
-            Presence::Unclear(why) if failure.perhaps_done => unclear(&failure, &why),
+            Presence::Unclear(why) if failure.perhaps_done || why.cuts_short().is_some() => unclear(&failure, &why),
             Presence::Gone | Presence::Unclear(_) if failure.status().is_some_and(|status| status < 500) => {
                 Change::settled(
                     Outcome::Failed,
@@ -229,6 +229,9 @@ async fn look_up(github: &GitHub, owner: &Owner, package: &Package, id: u64, cha
 }
 
 fn unclear(change: &Failure, look_up: &Failure) -> Change {
+    if let Some(cut_short) = look_up.cuts_short() {
+        return Change::not_decided(change, cut_short);
+    }
     let error = format!("perhaps done: {change}, and then {look_up}");
     Change::settled(Outcome::Unknown, Some(error))
 }

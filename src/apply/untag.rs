@@ -16,7 +16,7 @@ use crate::{
     manifest::{Manifest, digest_of},
     model::{Owner, Package, Version},
     registry::{Registry, repository},
-    report::{Outcome, VersionReport},
+    report::{CutShort, Outcome, VersionReport},
 };
 
 /// The waits between looks at the listing, in seconds: half a minute in all, as for any fault.
@@ -79,7 +79,16 @@ impl Untagger<'_> {
             (Ok(_), _) => Change::done(),
             (Err(Kept::Unseen(_)), Some(failure)) if moved.is_empty() => not_pushed(&failure),
             (Err(Kept::Unseen(why) | Kept::There(why)), _) => left_over(&digest, tags, &why),
+            (Err(Kept::CutShort(cut_short, why)), _) => {
+                Change { ends: Ends::Run(cut_short), ..left_over(&digest, tags, &why) }
+            }
         }
+    }
+
+    /// That a look did not come about.
+    fn cut_off(&self, kind: FailureKind) -> Failure {
+        let request = format!("the listing of {}", self.package.name);
+        Failure { kind, request, message: String::new(), request_id: None, perhaps_done: false }
     }
 
     /// Deletes the copy once the API shows that it has the tags and the version has them no more.
@@ -87,10 +96,12 @@ impl Untagger<'_> {
     async fn delete_copy(&self, id: u64, digest: &str, moved: &[String], tags: &[String]) -> Result<Vec<String>, Kept> {
         let mut kept = Kept::Unseen(format!("GitHub does not list the copy {digest}"));
         for wait in LOOKS {
-            self.clock.sleep(Duration::from_secs(wait)).await;
+            if let Err(kind) = self.github.lane().wait(Duration::from_secs(wait)).await {
+                return Err(Kept::because(&self.cut_off(kind)));
+            }
             let listed_at = self.clock.elapsed();
             let versions = self.github.versions(self.owner, self.package, State::Active, None).await;
-            let versions = versions.map_err(|failure| Kept::There(failure.explained()))?;
+            let versions = versions.map_err(|failure| Kept::because(&failure))?;
             let Some(copy) = versions.iter().find(|version| version.name == digest) else { continue };
             let original = versions.iter().find(|version| version.id == id);
             let shown = copy.tags.as_deref().filter(|shown| has_just(shown, moved, tags));
@@ -101,7 +112,13 @@ impl Untagger<'_> {
                     Outcome::Done | Outcome::Gone => return Ok(shown.to_vec()),
                     // the listing had grown old by the time the deletion could have been sent
                     Outcome::Planned if matches!(change.ends, Ends::Stale { .. }) => {}
-                    _ => return Err(Kept::There(change.error.unwrap_or_else(|| "it was not tried".to_owned()))),
+                    _ => {
+                        let why = change.error.unwrap_or_else(|| "it was not tried".to_owned());
+                        return Err(match change.ends {
+                            Ends::Run(cut_short) => Kept::CutShort(cut_short, why),
+                            _ => Kept::There(why),
+                        });
+                    }
                 }
                 kept = Kept::There("it was not answered in time".to_owned());
                 continue;
@@ -118,6 +135,17 @@ enum Kept {
     Unseen(String),
     /// It is there, or may be.
     There(String),
+    /// The same, and the run ends.
+    CutShort(CutShort, String),
+}
+
+impl Kept {
+    fn because(failure: &Failure) -> Self {
+        match failure.cuts_short() {
+            Some(cut_short) => Self::CutShort(cut_short, failure.to_string()),
+            None => Self::There(failure.explained()),
+        }
+    }
 }
 
 /// Whether these are all the tags that were moved, and none but those that were to be.

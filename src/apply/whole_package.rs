@@ -24,6 +24,9 @@ impl Applier<'_> {
         if self.stop.is_asked() {
             return Err(Halt::Run(CutShort::Cancelled));
         }
+        if let Some(cut_short) = self.no_room_for(index, 1, 1) {
+            return Err(Halt::Run(cut_short));
+        }
         let mut queue = Queue::of(&self.report.packages[index]);
         let planned = queue.left();
         let (mut rounds, mut unanswered) = (0, 0);

@@ -3,6 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     rc::Rc,
     time::Duration,
 };
@@ -63,6 +64,8 @@ pub struct Changed;
 pub(super) struct Answer<T> {
     pub(super) body: T,
     pub(super) link: Option<String>,
+    /// Differs, in all likelihood, where the bodies do.
+    pub(super) fingerprint: u64,
 }
 
 /// An error body; every field is optional in the API's description (`basic-error`).
@@ -181,7 +184,9 @@ impl Http {
             }
             let link = received.header("link").map(str::to_owned);
             let body = received.body.as_deref().map_err(Clone::clone)?;
-            serde_json::from_slice(body).map(|body| Answer { body, link }).map_err(|error| error.to_string())
+            let fingerprint = BuildHasherDefault::<DefaultHasher>::default().hash_one(body);
+            let body = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+            Ok(Answer { body, link, fingerprint })
         };
         self.call(Call::new(Method::GET, address, Duration::MAX), parse).await
     }
@@ -304,14 +309,15 @@ impl Http {
             *self.scopes.borrow_mut() = Some(scopes.to_owned());
         }
         let core = received.header("x-ratelimit-resource").is_none_or(|resource| resource == "core");
-        if let (true, Some(limit), Some(remaining), Some(resets_in)) = (
+        if let (true, Some(limit), Some(remaining), Some(reset), Some(resets_in)) = (
             core,
             received.number("x-ratelimit-limit"),
             received.number("x-ratelimit-remaining"),
+            received.number("x-ratelimit-reset"),
             self.resets_in(received),
         ) {
             let resets_at = self.clock.elapsed().saturating_add(resets_in);
-            self.lane.observe(Quota { limit, remaining, resets_at });
+            self.lane.observe(Quota { limit, remaining, resets_at, reset });
         }
     }
 

@@ -37,7 +37,8 @@ enum Next {
     At(Url),
 }
 
-/// Reads a listing; `expected` is how many items there are, as far as anybody knows.
+/// Reads a listing; `expected` is how many items there are, as far as anybody knows. More than
+/// `most_pages` are asked for only if the one before says so.
 ///
 /// `Link` is followed where it stays on the API's own origin, as GitHub asks. Where it points
 /// elsewhere, or is missing behind a full page, the pages are counted up instead, until one is
@@ -46,6 +47,7 @@ pub(super) async fn all_pages<T: DeserializeOwned, U>(
     http: &Http,
     first: Url,
     expected: Option<u64>,
+    most_pages: u64,
     convert: impl Fn(T) -> U,
 ) -> Result<Pages<U>, Failure> {
     let mut items = Vec::new();
@@ -53,6 +55,7 @@ pub(super) async fn all_pages<T: DeserializeOwned, U>(
     let mut at_once = 1;
     let mut visited = HashSet::new();
     let answer = http.read::<Vec<T>>(page(&first, 1)).await?;
+    let mut before = answer.fingerprint;
     let mut next = next_after(http, &first, number, &answer);
     items.extend(answer.body.into_iter().map(&convert));
     loop {
@@ -77,7 +80,7 @@ pub(super) async fn all_pages<T: DeserializeOwned, U>(
                     }
                     None => {
                         at_once *= 2;
-                        number + at_once / 2
+                        (number + at_once / 2).min(most_pages.max(number + 1))
                     }
                 };
                 let numbers = number + 1..=last.min(number + MOST_AT_ONCE);
@@ -86,6 +89,11 @@ pub(super) async fn all_pages<T: DeserializeOwned, U>(
                 next = Next::End;
                 while let Some(answer) = pages.next().await {
                     let answer = answer?;
+                    // a server that knows no pages gives the first one for ever
+                    if answer.fingerprint == before && !answer.body.is_empty() {
+                        return Err(in_a_circle(&first));
+                    }
+                    before = answer.fingerprint;
                     number += 1;
                     next = next_after(http, &first, number, &answer);
                     items.extend(answer.body.into_iter().map(&convert));

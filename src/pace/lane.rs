@@ -83,6 +83,15 @@ impl Drop for Flight<'_> {
     }
 }
 
+/// Half of the points are spared as long as this lives.
+struct Spared<'a>(&'a Lane);
+
+impl Drop for Spared<'_> {
+    fn drop(&mut self) {
+        self.0.pacer.borrow_mut().spares_half = false;
+    }
+}
+
 impl Lane {
     /// A way that nothing was sent on yet.
     pub(crate) fn new(
@@ -139,7 +148,10 @@ impl Lane {
                     () = self.stop.asked() => return Err(FailureKind::Stopped),
                     () = an_answer => {}
                 },
-                Admission::WaitForReset(wait) if wait > self.max_wait => return Err(FailureKind::Limit(wait)),
+                Admission::WaitForLimit(wait) | Admission::WaitForReset(wait) if wait > self.max_wait => {
+                    return Err(FailureKind::Limit(wait));
+                }
+                Admission::WaitForLimit(wait) => self.wait(wait).await?,
                 Admission::WaitForReset(wait) => {
                     if wait >= NOTEWORTHY {
                         let share = "the share of the hourly limit that this job may use is spent";
@@ -172,18 +184,50 @@ impl Lane {
         self.pacer.borrow_mut().observe(quota);
     }
 
+    /// Leaves half of the points of a minute alone as long as this is kept, for what comes after it.
+    pub(crate) fn spare_half(&self) -> impl Drop {
+        self.pacer.borrow_mut().spares_half = true;
+        Spared(self)
+    }
+
+    /// Whether a listing of so many pages takes more than half of the points of a minute.
+    pub(crate) fn is_long(&self, pages: usize) -> bool {
+        self.pacer.borrow().bounds.points_per_minute.is_some_and(|allowed| pages > allowed as usize / 2)
+    }
+
+    /// How long so many changes take, with a listing of so many pages every minute and so many reads
+    /// besides: by the points, by what the primary limit has left, and by the longest wait.
+    ///
+    /// # Errors
+    ///
+    /// If the limit does not hold them.
+    pub(crate) fn time_for(&self, changes: usize, pages: usize, reads: usize) -> Result<Duration, FailureKind> {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let now = self.clock.elapsed();
+        let time = self.pacer.borrow().time_for(count(changes), count(reads), count(pages), now);
+        let looks = usize::try_from(time.as_secs() / 60).unwrap_or(usize::MAX);
+        let requests = pages.saturating_mul(looks).saturating_add(changes).saturating_add(reads);
+        Ok(time.saturating_add(self.has_room_for(requests as u64)?))
+    }
+
     /// Whether so many requests can be sent within the primary limit, its reserve and the longest wait.
     ///
     /// # Errors
     ///
-    /// If they cannot: the time until the limit resets.
-    pub(crate) fn has_room_for(&self, requests: u64) -> Result<(), FailureKind> {
+    /// If they cannot: the time until the limit resets. Returns how long they have to wait for that.
+    pub(crate) fn has_room_for(&self, requests: u64) -> Result<Duration, FailureKind> {
         match self.pacer.borrow().room(self.clock.elapsed()) {
-            Some(room) if room.requests < requests && room.resets_in > self.max_wait => {
-                Err(FailureKind::Limit(room.resets_in))
-            }
-            _ => Ok(()),
+            Some(room) if room.requests >= requests => Ok(Duration::ZERO),
+            Some(room) if room.resets_in > self.max_wait => Err(FailureKind::Limit(room.resets_in)),
+            Some(room) => Ok(room.resets_in),
+            None => Ok(Duration::ZERO),
         }
+    }
+
+    /// How many requests may still be sent, if they are counted and there are no more soon.
+    pub(crate) fn requests_left(&self) -> Option<u64> {
+        let room = self.pacer.borrow().room(self.clock.elapsed());
+        room.filter(|room| room.resets_in > self.max_wait).map(|room| room.requests)
     }
 
     /// How many requests are sent and not answered.
@@ -194,11 +238,6 @@ impl Lane {
     /// How many requests were let go so far.
     pub(crate) fn sent(&self) -> u64 {
         self.sent.get()
-    }
-
-    /// How long until so many changes could have gone.
-    pub(crate) fn time_for(&self, changes: usize) -> Duration {
-        self.pacer.borrow().time_for(changes, self.clock.elapsed())
     }
 
     /// Requests left of the primary limit, where it was told.

@@ -89,6 +89,17 @@ fn a_limit_that_lasts_longer_than_the_time_ends_the_run_at_once() {
 }
 
 #[test]
+fn nothing_more_is_read_once_the_time_is_up() {
+    let clock = VirtualClock::default();
+    let later = clock.clone();
+    let pass = move |_: &mut GitHub| later.advance(std::time::Duration::from_secs(90));
+    let fault = Fault::on("GET", "/docker/app?", Effect::Meanwhile(Arc::new(pass)));
+    let simulator = Simulator::start(packages(&clock, 3).fault(fault));
+    let ended = run_step(&clock, &simulator, &[ALL, ("time-limit", "1m")]);
+    assert_eq!((ended.status, simulator.requests().len()), (Status::Partial, 2), "{}", ended.log);
+}
+
+#[test]
 fn the_hourly_limit_is_spent_up_to_its_reserve_and_the_next_hour_goes_on() {
     let clock = VirtualClock::default();
     let reset = midnight() + SignedDuration::from_mins(50);

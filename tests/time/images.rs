@@ -7,7 +7,7 @@ use super::{
 };
 
 /// A package of images, pushed as many days before midnight as the short form says.
-fn images_of(clock: &VirtualClock, text: &str) -> GitHub {
+pub(crate) fn images_of(clock: &VirtualClock, text: &str) -> GitHub {
     let mut versions = images(text);
     let days = SignedDuration::from_hours(24 * 30);
     versions.iter_mut().for_each(|version| *version = version.clone().pushed_at(midnight() - days));
@@ -16,7 +16,7 @@ fn images_of(clock: &VirtualClock, text: &str) -> GitHub {
     github
 }
 
-const IMAGES: [(&str, &str); 2] = [("package-type", "container"), ("packages", "images")];
+pub(crate) const IMAGES: [(&str, &str); 2] = [("package-type", "container"), ("packages", "images")];
 
 fn left(simulator: &Simulator, text: &str) -> Vec<String> {
     let labels: BTreeMap<_, _> =

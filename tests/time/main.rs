@@ -14,6 +14,7 @@ mod virtual_time;
 
 mod budget;
 mod images;
+mod limits;
 mod many;
 
 use simulator::{Answer, Effect, Fault, GitHub, Limits, Simulator, Token, Version};

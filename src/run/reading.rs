@@ -1,0 +1,86 @@
+//! Everything that is read before a plan: the owner, the packages, and the manifests that decisions
+//! depend on.
+
+use std::rc::Rc;
+
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+
+use super::Run;
+use crate::{
+    apply::TELL_EVERY,
+    failure::ReadError,
+    github::GitHub,
+    model::Owner,
+    owner,
+    packages::{Read, Reader},
+    plan::{self, Listing},
+    registry::{Registry, Unreadable},
+    report::Mode,
+    tell::{self, log::Log},
+};
+
+impl Run {
+    /// Reads what is there: the packages first, and then, at one moment that all ages count from,
+    /// the manifests that decisions depend on.
+    pub(super) async fn read(&mut self, github: &GitHub, registry: &Registry) -> Result<(Owner, Vec<Read>), ReadError> {
+        let event = self.inputs.context.event_path.as_deref();
+        let owner = owner::resolve(github, &self.inputs.owner, event).await?;
+        let (clock, log) = (Rc::clone(&self.clock), Rc::clone(&self.log));
+        let reader = Reader { github, owner: &owner, inputs: &self.inputs, clock, log };
+        let mut read = reader.read_all().await?;
+        let now = github.date().map_or(self.clock.now(), |date| date.min(self.clock.now()));
+        self.report.now = Some(now);
+        self.log.line(&format!("now is {now:.0}: all ages count from here"));
+        if self.inputs.mode != Mode::Restore {
+            let this = &*self;
+            let manifests = stream::iter(&mut read).map(async |read| {
+                let Ok(contents) = &mut read.result else { return };
+                if let Err(error) = this.read_manifests(registry, &owner, &mut contents.listing, now).await {
+                    read.result = Err(error);
+                }
+            });
+            manifests.buffer_unordered(self.inputs.pace.concurrency).collect::<()>().await;
+        }
+        Ok((owner, read))
+    }
+
+    /// Reads the manifests of a package if a decision depends on them. Where they cannot be read,
+    /// the package is left alone.
+    async fn read_manifests(
+        &self,
+        registry: &Registry,
+        owner: &Owner,
+        listing: &mut Listing,
+        now: Timestamp,
+    ) -> Result<(), ReadError> {
+        let rules = &self.inputs.rules;
+        if !plan::depends_on_manifests(listing, rules, now) {
+            return Ok(());
+        }
+        let Listing { package, versions, manifests, unreadable, .. } = listing;
+        let mut read = registry.complete(owner, package, versions, manifests).await;
+        if read.is_ok() {
+            let in_doubt = plan::digests_in_doubt(versions, manifests, rules, now);
+            read = registry.confirm_absent(owner, package, in_doubt, manifests).await;
+        }
+        match read {
+            Ok(()) => {}
+            Err(Unreadable::CutShort(cut_short, failure)) => {
+                return Err(ReadError::CutShort(cut_short, failure.to_string()));
+            }
+            Err(Unreadable::Failed(why)) => *unreadable = Some(format!("nothing of this package was deleted: {why}")),
+        }
+        Ok(())
+    }
+}
+
+/// Tells now and then how far reading has come. It never ends by itself.
+#[expect(clippy::disallowed_methods, reason = "what is told now and then decides nothing")]
+pub(super) async fn tell_reading(github: &GitHub, registry: &Registry, log: &Log) {
+    loop {
+        tokio::time::sleep(TELL_EVERY).await;
+        let (github, registry) = (github.lane(), registry.lane());
+        log.line(&tell::plan::reading(github.sent(), registry.sent(), github.quota_left()));
+    }
+}
