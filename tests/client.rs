@@ -130,6 +130,34 @@ fn a_redirect_on_the_same_server_is_followed_for_reads_and_never_for_changes() {
 }
 
 #[test]
+fn links_that_say_nothing_of_numbers_are_followed_one_after_another_and_never_in_a_circle() {
+    let version = |id: u64| json!({"id": id, "name": format!("1.{id}")});
+    for (last_links_to, expected) in [(None, Some(3)), (Some("two"), None)] {
+        let server = MockServer::start();
+        let pages = [(None, 1, Some("one")), (Some("one"), 2, Some("two")), (Some("two"), 3, last_links_to)];
+        for (cursor, id, next) in pages {
+            server.mock(|when, then| {
+                match cursor {
+                    Some(cursor) => when.method(GET).query_param("after", cursor),
+                    None => when.method(GET).query_param_missing("after"),
+                };
+                let links = next.map(|next| format!("<{}/versions?after={next}>; rel=\"next\"", server.base_url()));
+                let links = links.unwrap_or_else(|| "<https://example.com/>; rel=\"first\"".to_owned());
+                then.status(200).header("link", links).json_body(json!([version(id)]));
+            });
+        }
+        let owner = Owner { login: "octo-org".to_owned(), kind: OwnerKind::Organization };
+        let listed = with_client(&server.base_url(), async |client: Client| {
+            client.versions(&owner, &package("a"), State::Active, None).await
+        });
+        match expected {
+            Some(count) => assert_eq!(listed.expect("versions").len(), count),
+            None => assert!(listed.unwrap_err().message.contains("circle")),
+        }
+    }
+}
+
+#[test]
 fn a_page_instead_of_an_answer_is_no_deletion() {
     let server = MockServer::start();
     let page = server.mock(|when, then| {

@@ -94,6 +94,7 @@ fn each_wrong_input_is_named_with_the_nearest_form() {
         (&[("tags", "a"), ("mode", "report")], &["`mode`", "not available yet"]),
         (&[("target", "packages"), ("packages", "app")], &["`target`", "not available yet"]),
         (&[("from-report", "plan.json")], &["`from-report`", "not available yet"]),
+        (&[("tags", "a"), ("points-per-minute", "5")], &["`points-per-minute`", "6 or more"]),
         (&[("tags", "a"), ("time-limit", "90")], &["`time-limit`", "90s"]),
     ];
     for (inputs, words) in rows {

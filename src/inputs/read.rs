@@ -387,13 +387,10 @@ fn version_ids(text: &str, package_type: PackageType, complaints: &mut Complaint
 
 fn pace(raw: &RawInputs, complaints: &mut Complaints) -> Pace {
     let concurrency = complaints.read("concurrency", raw.concurrency.as_deref(), |text| value::number(text, 1, 90));
-    let points = complaints.read("points-per-minute", raw.points_per_minute.as_deref(), |text| {
-        value::number(text, 0, u64::from(u32::MAX))
-    });
-    let points = points.and_then(|points| u32::try_from(points).ok()).unwrap_or(900);
+    let points = complaints.read("points-per-minute", raw.points_per_minute.as_deref(), value::points);
     Pace {
         concurrency: concurrency.and_then(|count| usize::try_from(count).ok()).unwrap_or(16),
-        points_per_minute: (points > 0).then_some(points),
+        points_per_minute: points.unwrap_or(Some(900)),
         quota_reserve_percent: complaints
             .read("quota-reserve", raw.quota_reserve.as_deref(), value::percent)
             .unwrap_or(10),

@@ -45,6 +45,20 @@ pub(super) fn percent(text: &str) -> Result<u8, String> {
     u8::try_from(value).map_err(|error| error.to_string())
 }
 
+/// Points a minute; `None` for zero, which is no limit.
+pub(super) fn points(text: &str) -> Result<Option<u32>, String> {
+    let points = u32::try_from(number(text, 0, u64::from(u32::MAX))?).map_err(|error| error.to_string())?;
+    match points {
+        0 => Ok(None),
+        1..=5 => {
+            Err("a change costs 5 points and a look before it 1, so nothing could ever go: write 6 or more, or 0 \
+                      for no limit"
+                .to_owned())
+        }
+        _ => Ok(Some(points)),
+    }
+}
+
 /// The lines of a list, trimmed, without blank ones.
 pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines().map(str::trim).filter(|line| !line.is_empty())

@@ -108,6 +108,7 @@ fn the_hourly_limit_is_spent_up_to_its_reserve_and_the_next_hour_goes_on() {
     let inputs = [ALL, ("concurrency", "8")];
     let ended = run_step(&clock, &simulator, &inputs);
     assert_eq!(ended.status, Status::Partial, "{}", ended.log);
+    assert!(!ended.log.contains("could not be looked at again"), "the last look was paid for: {}", ended.log);
     let quota = simulator.github().tokens[TOKEN].quota.expect("a quota").1;
     assert!((100..=140).contains(&quota), "the reserve is left, and what two more looks would have cost: {quota}");
     let first = ended.count("deleted");
@@ -121,6 +122,19 @@ fn the_hourly_limit_is_spent_up_to_its_reserve_and_the_next_hour_goes_on() {
     let ended = run_step(&clock, &simulator, &inputs);
     assert_eq!((ended.status, ended.count("deleted")), (Status::Complete, 1_500 - first), "{}", ended.log);
     assert_eq!(simulator.changes().len(), 1_500, "each once");
+}
+
+#[test]
+fn a_reset_that_is_too_far_away_is_not_waited_for_at_any_call() {
+    for left in 100..106 {
+        let clock = VirtualClock::default();
+        let reset = midnight() + SignedDuration::from_mins(50);
+        let github = packages(&clock, 3).token(TOKEN, Token::workflow().quota(1_000, left, reset));
+        let simulator = Simulator::start(github);
+        let ended = run_step(&clock, &simulator, &[ALL, ("verify", "false")]);
+        assert_eq!((ended.status, ended.waits.len()), (Status::Partial, 0), "{left}: {}", ended.log);
+        assert_eq!(simulator.github().left("app").len() as u64, 4 - ended.count("deleted"));
+    }
 }
 
 #[test]
