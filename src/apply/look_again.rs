@@ -25,9 +25,9 @@ impl Applier<'_> {
         queue: &mut Queue,
     ) -> Result<usize, Halt> {
         let begun = self.clock.elapsed();
-        // a listing that takes the points of a whole minute would leave none for a change while it is fresh
+        // one that takes the points of a whole minute would leave none for a change while it is fresh
         let lane = self.github.lane();
-        let spared = lane.is_long(pages_of(&self.report.packages[index])).then(|| lane.spare_half());
+        let spared = lane.leaves_little_after(pages_of(&self.report.packages[index])).then(|| lane.spare_half());
         let expected = self.report.packages[index].versions.len() as u64;
         let versions = match self.github.versions(self.owner, package, State::Active, Some(expected)).await {
             Ok(versions) => versions,

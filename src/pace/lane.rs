@@ -190,9 +190,11 @@ impl Lane {
         Spared(self)
     }
 
-    /// Whether a listing of so many pages takes more than half of the points of a minute.
-    pub(crate) fn is_long(&self, pages: usize) -> bool {
-        self.pacer.borrow().bounds.points_per_minute.is_some_and(|allowed| pages > allowed as usize / 2)
+    /// Whether a listing of so many pages leaves less than half of the points of its last minute.
+    pub(crate) fn leaves_little_after(&self, pages: usize) -> bool {
+        let allowed = self.pacer.borrow().bounds.points_per_minute;
+        let of_last_minute = |allowed: usize| pages.saturating_sub(1) % allowed.max(1) + 1;
+        allowed.is_some_and(|allowed| of_last_minute(allowed as usize) > allowed as usize / 2)
     }
 
     /// How long so many changes take, with a listing of so many pages every minute and so many reads

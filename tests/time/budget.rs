@@ -172,21 +172,22 @@ fn a_server_with_80_changes_a_minute_and_500_an_hour_is_told_truly() {
 }
 
 #[test]
-fn a_package_whose_listing_takes_longer_than_a_minute_is_cleaned_up_all_the_same() {
-    // 40 points a minute: a listing of 45 pages takes longer than one
-    let clock = VirtualClock::default();
-    let mut github = packages(&clock, 220);
-    github.most_per_page = 5;
-    github.limits.points_per_minute = Some(40);
-    let simulator = Simulator::start(github);
-    let inputs = [("tags", "pr-1.?"), ("points-per-minute", "40"), ("verify", "false")];
-    let ended = run_step(&clock, &simulator, &inputs);
-    assert_eq!((ended.status, ended.count("deleted")), (Status::Complete, 11), "{}", ended.log);
-    assert_eq!(simulator.changes().len(), 11, "not one limit answer");
-    let pages = simulator.requests().len() - 11 - 2;
-    assert!(pages <= 45 * 4, "{pages} pages were read");
+fn a_package_whose_listing_takes_the_points_of_a_minute_is_cleaned_up_all_the_same() {
+    // of 20 points a minute; at 900 it is the same with 45 times as many pages
+    for (pages, minutes) in [(14, 11), (20, 15), (21, 9)] {
+        let clock = VirtualClock::default();
+        let mut github = packages(&clock, 6);
+        for number in 0..(pages * 100 - 57) {
+            github.push("app", old(&format!("k{number}")));
+        }
+        github.limits.points_per_minute = Some(20);
+        let simulator = Simulator::start(github);
+        let ended = run_step(&clock, &simulator, &[ALL, ("points-per-minute", "20"), ("concurrency", "8")]);
+        assert_eq!((ended.status, ended.count("deleted")), (Status::Complete, 6), "{pages}: {}", ended.log);
+        assert_eq!(simulator.changes().len(), 6, "not one limit answer");
+        assert!(ended.took.as_secs() < minutes * 60, "{pages} pages: {:?}", ended.took);
+    }
 }
-
 #[test]
 fn limit_answers_in_a_row_end_a_run_only_after_many_looks() {
     for (times, status) in [(24, Status::Complete), (u32::MAX, Status::Partial)] {
