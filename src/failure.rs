@@ -138,7 +138,11 @@ impl fmt::Display for Failure {
             FailureKind::Incomplete => write!(formatter, "{request} was answered incompletely: {message}")?,
             FailureKind::Status(status) => write!(formatter, "{request} was answered with {status}: {message}")?,
             FailureKind::Limit(wait) => {
-                write!(formatter, "{request} met a rate limit that lasts {} s longer: {message}", wait.as_secs())?;
+                write!(formatter, "{request} met a rate limit that lasts {} s longer", wait.as_secs())?;
+                // there is none where the limit was known before it was sent
+                if !message.is_empty() {
+                    write!(formatter, ": {message}")?;
+                }
             }
             FailureKind::OutOfTime => write!(formatter, "{request} was not sent: the run's time-limit was reached")?,
             FailureKind::Stale if *perhaps_done => {
