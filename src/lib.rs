@@ -16,6 +16,8 @@
 //!                  tell      log, summary, outputs
 //! ```
 //!
+//! Every call to GitHub or its registry goes through `pace`, which keeps their limits.
+//!
 //! The library exists for the binary and its tests; it is no interface for others.
 
 pub mod apply;
