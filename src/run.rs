@@ -118,16 +118,19 @@ impl Run {
         let until = self.until();
         github.lane().close_at(until);
         registry.lane().close_at(until);
-        let (stop, log) = (self.stop.clone(), Rc::clone(&self.log));
+        let (stop, log, clock) = (self.stop.clone(), Rc::clone(&self.log), Rc::clone(&self.clock));
+        let time_is_up = clock.patience(until.saturating_sub(clock.elapsed()));
         let read = tokio::select! {
             biased;
             () = stop.asked() => return Some(CutShort::Cancelled),
             read = self.read(&github, &registry) => read,
             () = tell_reading(&github, &registry, &log) => return None,
+            // nothing was changed yet, so that no answer has to be awaited
+            () = time_is_up, if until < Duration::MAX => Err(ReadError::CutShort(CutShort::Time, String::new())),
         };
         let (owner, read) = match read {
             Ok(read) => read,
-            Err(ReadError::CutShort(cut_short, why)) => return Some(self.cut_short(cut_short, &format!(" ({why})"))),
+            Err(ReadError::CutShort(cut_short, why)) => return Some(self.cut_short(cut_short, &why)),
             Err(ReadError::Failed(why)) => {
                 self.fail(why);
                 return None;
@@ -223,7 +226,7 @@ impl Run {
         self.report.recount();
         let cut_short = unread.first().map(|(name, cut_short, why)| {
             let what =
-                format!(" ({} of {} packages not read, {name} first: {why})", unread.len(), unread.len() + known.len());
+                format!("{} of {} packages not read, {name} first: {why}", unread.len(), unread.len() + known.len());
             self.cut_short(*cut_short, &what)
         });
         (known, cut_short)
@@ -304,6 +307,7 @@ impl Run {
         let changed = versions().any(|version| matches!(version.outcome, Some(Outcome::Done | Outcome::Gone)));
         let so_far = if changed { "What was done stays done" } else { "Nothing was changed" };
         let next = "the next run with the same inputs goes on from there";
+        let why = if why.is_empty() { String::new() } else { format!(" ({why})") };
         match cut_short {
             CutShort::Limit => self.warn(format!(
                 "stopped by GitHub's rate limit, which resets too late for this run{why}. {so_far}; {next}. max-wait \

@@ -69,6 +69,16 @@ fn cancelled_while_it_reads_it_changes_nothing() {
 }
 
 #[test]
+fn a_server_that_hangs_while_it_reads_holds_it_no_longer_than_its_time_limit() {
+    let simulator = Simulator::start(npm(Some(Fault::on("GET", "/versions", Effect::Hang))));
+    let begun = Instant::now();
+    let ended = step(&simulator).input("time-limit", "1s").run();
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!((ended.code, ended.output("status"), simulator.changes().len()), (Some(0), "partial", 0));
+    assert!(ended.log.contains("::warning") && ended.log.contains("time-limit"), "{}", ended.log);
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let simulator = Simulator::start(npm(Some(Fault::on("DELETE", "/versions/", Effect::Hang))));
     let running = step(&simulator).start();
