@@ -25,7 +25,7 @@ const MOST_NEAR_NAMES: usize = 3;
 pub struct Read {
     /// The name as it was asked for.
     pub name: String,
-    /// When it was listed, by [`Clock::elapsed`]: see [`listed_at`].
+    /// When it was listed, by [`Clock::elapsed`]: the beginning, or of a long listing the end.
     pub read_at: Duration,
     /// The listing, or why there is none.
     pub result: Result<Contents, ReadError>,
