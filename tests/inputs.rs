@@ -84,6 +84,7 @@ fn each_wrong_input_is_named_with_the_nearest_form() {
             &[("tags", "a"), ("api-url", "http://github.example.com/api/v3")],
             &["`api-url`", "https://github.example.com"],
         ),
+        (&[("tags", "a"), ("api-url", "https://gïthub.example")], &["`api-url`", "international"]),
         (&[("tags", "a"), ("registry-url", "ghcr.io")], &["`registry-url`", "https://"]),
         (&[("tags", "a"), ("report-file", "../../out.json")], &["`report-file`", "workspace"]),
         (&[("tags", "a"), ("deleted-within", "1d")], &["`deleted-within`", "restore"]),
