@@ -11,8 +11,9 @@ use jiff::SignedDuration;
 use crate::{
     clock::Clock,
     github::GitHub,
+    inputs::Target,
     manifest::Manifests,
-    model::{Owner, Package},
+    model::{Owner, Package, Version},
     plan::version_name,
     registry::Registry,
     report::{CutShort, Decision, Mode, Outcome, PackageReport, Report, VersionReport, file::ReportFile},
@@ -23,6 +24,7 @@ use crate::{
 mod change;
 mod look_again;
 mod queue;
+mod restoring;
 mod untag;
 mod whole_package;
 
@@ -54,6 +56,8 @@ pub struct Applier<'a> {
     pub report: &'a mut Report,
     /// Where it is kept; `None` = nowhere.
     pub file: Option<&'a ReportFile>,
+    /// Whole packages, or their versions.
+    pub target: Target,
     /// Requests in flight.
     pub concurrency: usize,
     /// Nothing is begun later than this, by [`Clock::elapsed`].
@@ -77,6 +81,10 @@ pub struct Known {
     pub read_at: Duration,
     /// What its manifests say, as far as they were read.
     pub manifests: Manifests,
+    /// Its deleted versions, where they matter.
+    pub deleted: Vec<Version>,
+    /// Of a restoration, what is there.
+    pub active: Vec<Version>,
 }
 
 /// When what was last told and saved.
@@ -121,16 +129,26 @@ impl Applier<'_> {
 
     async fn package(&mut self, index: usize, known: &mut Known) -> Result<(), Halt> {
         let package = package_of(self.report, index);
+        if self.report.mode == Mode::Restore {
+            return self.restore(index, &package, known).await;
+        }
         if self.report.packages[index].decision == Some(Decision::Delete) {
             self.whole_package(index, &package, known).await?;
         }
-        self.versions(index, &package, known).await?;
+        let queue = Queue::of(&self.report.packages[index]);
+        self.versions(index, &package, known, queue).await?;
         self.tags(index, &package, known).await
     }
 
-    async fn versions(&mut self, index: usize, package: &Package, known: &mut Known) -> Result<(), Halt> {
+    /// Makes the changes of a queue, as many side by side as may be.
+    async fn versions(
+        &mut self,
+        index: usize,
+        package: &Package,
+        known: &mut Known,
+        mut queue: Queue,
+    ) -> Result<(), Halt> {
         let (github, owner) = (self.github, self.owner);
-        let mut queue = Queue::of(&self.report.packages[index]);
         let mut in_flight: FuturesUnordered<LocalBoxFuture<'_, Settled>> = FuturesUnordered::new();
         // the first change goes alone: should the token lack the right, that is found out once
         let mut proven = false;
@@ -338,6 +356,8 @@ impl Applier<'_> {
         match change.outcome {
             Outcome::Done | Outcome::Gone => queue.gone(place),
             Outcome::Planned => queue.put_back(place),
+            // what else comes back does not depend on it
+            _ if entry.decision == Decision::Restore => queue.gone(place),
             Outcome::Retained | Outcome::Failed | Outcome::Skipped | Outcome::Unknown => {
                 let parts = queue.stays(place);
                 self.skip_parts(index, &label(&self.report.packages[index].versions[place]), parts);

@@ -11,12 +11,17 @@ use regex::Regex;
 use reqwest::Url;
 use secrecy::SecretString;
 
-use crate::{model::PackageType, report::Mode};
+use crate::{
+    model::PackageType,
+    report::{Mode, Report},
+};
 
+mod beside_report;
 mod contradictions;
 mod duration;
 mod environment;
 mod nearest;
+mod packages;
 mod raw;
 mod read;
 mod tag_pattern;
@@ -38,8 +43,12 @@ pub struct Inputs {
     pub owner: String,
     /// Which of the six.
     pub package_type: PackageType,
-    /// Which packages.
+    /// Which packages; with a report, those of it that are meant.
     pub packages: PackageSelection,
+    /// Whole packages or their versions.
+    pub target: Target,
+    /// The report of `from-report`, checked as far as that goes without asking GitHub.
+    pub earlier: Option<Report>,
     /// Whether a package that does not exist is an error.
     pub if_missing: IfMissing,
     /// What selects and protects versions.
@@ -84,11 +93,13 @@ pub struct Complaint {
     pub input: String,
     /// What is wrong, and the nearest valid form.
     pub message: String,
+    /// Whether the input itself is fine, and the report that it names is refused.
+    pub refuses: bool,
 }
 
 impl Complaint {
     pub(crate) fn new(input: &str, message: impl Into<String>) -> Self {
-        Self { input: input.to_owned(), message: message.into() }
+        Self { input: input.to_owned(), message: message.into(), refuses: false }
     }
 }
 
@@ -112,6 +123,15 @@ pub struct PackageSelection {
     pub globs: Vec<GlobMatcher>,
     /// What `!glob` takes away, from the names as well.
     pub taken_away: Vec<GlobMatcher>,
+}
+
+/// Whole packages or their versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Versions of packages.
+    Versions,
+    /// Packages with all their versions.
+    Packages,
 }
 
 /// What a plain name that does not exist means.

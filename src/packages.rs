@@ -2,18 +2,17 @@
 
 use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OnceCell;
 
 use crate::{
     clock::Clock,
     failure::{Failure, ReadError},
     github::{GitHub, PackageAnswer, State},
-    inputs::{IfMissing, Inputs, VersionReference},
-    manifest::Manifests,
-    model::{Owner, Version},
-    plan::Listing,
-    report::{CutShort, Mode},
+    inputs::{IfMissing, Inputs, Target, VersionReference},
+    model::{Owner, Package, PackageType, Version},
+    plan::{self, Earlier, Extent, Listing},
+    report::{CutShort, Decision, Mode, Status},
     tell::log::Log,
 };
 
@@ -28,7 +27,7 @@ pub struct Read {
     /// When it was listed, by [`Clock::elapsed`]: the beginning, or of a long listing the end.
     pub read_at: Duration,
     /// The listing, or why there is none.
-    pub result: Result<Contents, ReadError>,
+    pub result: Result<Listing, ReadError>,
 }
 
 /// A listing that takes longer than this is as old as its end.
@@ -39,15 +38,6 @@ const LONG_LISTING: Duration = Duration::from_secs(30);
 /// be deleted on it: such a one counts from its end.
 pub(crate) fn listed_at(begun: Duration, ended: Duration) -> Duration {
     if ended.saturating_sub(begun) > LONG_LISTING { ended } else { begun }
-}
-
-/// What is in a package.
-#[derive(Debug)]
-pub struct Contents {
-    /// Its active versions; for a restoration, its deleted ones.
-    pub listing: Listing,
-    /// For a restoration: versions that `version-ids` names and that are not deleted.
-    pub still_active: Vec<Version>,
 }
 
 /// Reads packages and versions.
@@ -163,6 +153,9 @@ impl Reader<'_> {
         let result = match result {
             Ok(contents) => Ok(contents),
             Err(failure) if failure.status() == Some(404) => {
+                if let Some(absent) = self.absent(&name) {
+                    return Some(Read { read_at: self.clock.elapsed(), result: Ok(absent), name });
+                }
                 if self.inputs.if_missing == IfMissing::Ignore {
                     self.log.line(&format!(
                         "{} {name}: there is no such package for this token, so there is nothing to do (if-missing)",
@@ -177,31 +170,90 @@ impl Reader<'_> {
         Some(Read { name, read_at: listed_at(begun, self.clock.elapsed()), result })
     }
 
-    async fn contents(&self, answer: PackageAnswer) -> Result<Contents, Failure> {
+    async fn contents(&self, answer: PackageAnswer) -> Result<Listing, Failure> {
         let PackageAnswer { package, version_count } = answer;
-        let state = if self.inputs.mode == Mode::Restore { State::Deleted } else { State::Active };
-        let versions = match state {
-            State::Active => self.github.all_versions(self.owner, &package, version_count).await?,
-            State::Deleted => self.github.versions(self.owner, &package, state, None).await?,
-        };
-        let mut still_active = Vec::new();
-        let mut active = Some(versions.len() as u64);
-        if state == State::Deleted {
-            active = version_count;
-            for reference in self.inputs.rules.version_ids.iter().flatten() {
-                let VersionReference::Id(id) = reference else { continue };
-                if versions.iter().any(|version| version.id == *id) {
-                    continue;
-                }
-                match self.github.version(self.owner, &package, *id).await {
-                    Ok(version) => still_active.push(version),
-                    Err(failure) if failure.status() == Some(404) => {}
-                    Err(failure) => return Err(failure),
-                }
+        let earlier = self.earlier(&package.name);
+        let mut listing = Listing { earlier, ..Listing::new(package) };
+        match (self.inputs.mode, self.inputs.target) {
+            (Mode::Restore, Target::Packages) => listing.active = version_count,
+            (Mode::Restore, Target::Versions) => {
+                listing.active = version_count;
+                self.deleted(&mut listing, version_count).await?;
             }
+            (Mode::Delete | Mode::Report, _) => self.active(&mut listing, version_count).await?,
         }
-        let listing = Listing { package, active, versions, manifests: Manifests::default(), unreadable: None };
-        Ok(Contents { listing, still_active })
+        Ok(listing)
+    }
+
+    /// What is there; and where a plan is to be carried out and part of it is missing, what was deleted.
+    async fn active(&self, listing: &mut Listing, expected: Option<u64>) -> Result<(), Failure> {
+        listing.versions = self.github.all_versions(self.owner, &listing.package, expected).await?;
+        let named = self.inputs.rules.version_ids.iter().flatten();
+        let named = named.filter_map(|reference| match reference {
+            VersionReference::Id(id) => Some(*id),
+            VersionReference::Digest(_) => None,
+        });
+        // a listing may lag behind: what is asked for by its id is looked at by its id
+        for version in self.looked_up(&listing.package, named.collect()).await? {
+            listing.versions.retain(|listed| listed.id != version.id);
+            listing.versions.push(version);
+        }
+        listing.active = Some(listing.versions.len() as u64);
+        if listing.earlier.as_ref().is_some_and(|earlier| plan::lacks_planned(earlier, &listing.versions)) {
+            listing.deleted = self.github.versions(self.owner, &listing.package, State::Deleted, None).await?;
+        }
+        Ok(())
+    }
+
+    /// What was deleted, and what is there of it again: of images all that is there, since their parts
+    /// and tags may be anywhere.
+    async fn deleted(&self, listing: &mut Listing, expected: Option<u64>) -> Result<(), Failure> {
+        listing.deleted = self.github.versions(self.owner, &listing.package, State::Deleted, None).await?;
+        if listing.package.package_type == PackageType::Container {
+            listing.versions = self.github.all_versions(self.owner, &listing.package, expected).await?;
+            return Ok(());
+        }
+        let is_deleted = |id: &u64| listing.deleted.iter().any(|version| version.id == *id);
+        let named = self.inputs.rules.version_ids.iter().flatten().filter_map(|reference| match reference {
+            VersionReference::Id(id) => Some(*id),
+            VersionReference::Digest(_) => None,
+        });
+        let of_report = listing.earlier.iter().flat_map(plan::undone).collect::<Vec<_>>();
+        let asked: Vec<_> = named.chain(of_report).filter(|id| !is_deleted(id)).collect();
+        listing.versions = self.looked_up(&listing.package, asked).await?;
+        Ok(())
+    }
+
+    /// Versions by their ids, those that are there.
+    async fn looked_up(&self, package: &Package, ids: Vec<u64>) -> Result<Vec<Version>, Failure> {
+        let versions = stream::iter(ids).map(async |id| match self.github.version(self.owner, package, id).await {
+            Ok(version) => Ok(Some(version)),
+            Err(failure) if failure.status() == Some(404) => Ok(None),
+            Err(failure) => Err(failure),
+        });
+        let versions: Vec<_> = versions.buffered(self.inputs.pace.concurrency).try_collect().await?;
+        Ok(versions.into_iter().flatten().collect())
+    }
+
+    /// What the report of an earlier run says of a package.
+    fn earlier(&self, name: &str) -> Option<Earlier> {
+        let report = self.inputs.earlier.as_ref()?;
+        let package = report.packages.iter().find(|package| package.name == name)?.clone();
+        let extent = match (report.dry_run, report.status) {
+            (true, _) => Extent::DryRun,
+            (false, Status::Running) => Extent::CutOff,
+            (false, _) => Extent::Ended,
+        };
+        Some(Earlier { package, extent })
+    }
+
+    /// What a package is taken for that is not there and may come back: whole packages do.
+    fn absent(&self, name: &str) -> Option<Listing> {
+        let package = Package { package_type: self.inputs.package_type, name: name.to_owned(), visibility: None };
+        let earlier = self.earlier(name);
+        let went = earlier.as_ref().is_some_and(|earlier| earlier.package.decision == Some(Decision::Delete));
+        let is_awaited = self.inputs.mode == Mode::Restore && (went || self.inputs.target == Target::Packages);
+        is_awaited.then(|| Listing { earlier, exists: false, ..Listing::new(package) })
     }
 
     /// A 404 is most often a name with a slip, and sometimes a missing right.

@@ -17,14 +17,22 @@ use crate::{
 mod bounds;
 mod draft;
 mod latest;
+mod packages;
 mod pick;
+mod planned;
 pub mod reason;
 mod restoration;
+mod undo;
 mod warnings;
 
 use draft::Draft;
+pub use packages::packages;
+pub(crate) use planned::{difference, version_of};
+pub use planned::{lacks_planned, mismatch};
 use reason::Reason;
 pub use restoration::restoration;
+pub(crate) use undo::Wave;
+pub use undo::{undo, undone};
 
 /// A package and all its versions, as they were read.
 #[derive(Clone, Debug)]
@@ -33,12 +41,55 @@ pub struct Listing {
     pub package: Package,
     /// How many active versions it has, where known.
     pub active: Option<u64>,
-    /// Its active versions; for a restoration, its deleted ones.
+    /// Its active versions; for a restoration of other types than containers, those that
+    /// are asked for.
     pub versions: Vec<Version>,
+    /// Its deleted versions, where they matter.
+    pub deleted: Vec<Version>,
+    /// Whether it is there: a whole package can come back too.
+    pub exists: bool,
+    /// What the report of an earlier run says of it, if that is carried out or undone.
+    pub earlier: Option<Earlier>,
     /// What its manifests say, as far as they were read.
     pub manifests: Manifests,
     /// Why its manifests are not known although a decision depends on them: then nothing goes.
     pub unreadable: Option<String>,
+}
+
+impl Listing {
+    /// A package of which nothing was read yet.
+    pub fn new(package: Package) -> Self {
+        Self {
+            package,
+            active: None,
+            versions: Vec::new(),
+            deleted: Vec::new(),
+            exists: true,
+            earlier: None,
+            manifests: Manifests::default(),
+            unreadable: None,
+        }
+    }
+}
+
+/// What an earlier run's report says of a package.
+#[derive(Clone, Debug)]
+pub struct Earlier {
+    /// Its entry.
+    pub package: PackageReport,
+    /// What `planned` means in it.
+    pub extent: Extent,
+}
+
+/// How far the run of a report came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// It changed nothing.
+    DryRun,
+    /// It told everything it did.
+    Ended,
+    /// It was killed: what is `planned` was perhaps done.
+    CutOff,
 }
 
 /// What will happen.
@@ -61,8 +112,12 @@ pub struct PackagePlan {
     pub verdicts: Vec<Verdict>,
     /// Why nothing of it is carried out.
     pub hold: Option<Hold>,
-    /// Whether every version goes, and the package with them.
-    pub goes_whole: bool,
+    /// Whether the package goes, or comes back, as a whole.
+    pub decision: Option<Decision>,
+    /// Its deleted versions, where they matter.
+    pub deleted: Vec<Version>,
+    /// Of a restoration, what is there.
+    pub there: Vec<Version>,
     /// What their manifests say, as far as they were read.
     pub manifests: Manifests,
 }
@@ -93,6 +148,12 @@ pub struct Verdict {
     pub after: Vec<usize>,
     /// The tags to take off.
     pub untag: Vec<String>,
+    /// What came of it before anything was tried, and why.
+    pub settled: Option<(Outcome, Option<String>)>,
+    /// Whether it is there although it is to come back: only tags of it are missing.
+    pub is_there: bool,
+    /// The tags that are to come back with it.
+    pub tags_back: Vec<String>,
 }
 
 impl PackagePlan {
@@ -114,7 +175,7 @@ impl PackagePlan {
             name: self.package.name,
             visibility: self.package.visibility,
             active: self.active,
-            decision: self.goes_whole.then_some(Decision::Delete),
+            decision: self.decision,
             error,
             refused,
             versions,
@@ -125,10 +186,35 @@ impl PackagePlan {
 impl Verdict {
     /// A verdict on a version that hangs together with no other.
     fn alone(version: Version, decision: Decision, reason: Reason) -> Self {
-        Self { version, role: Role::Root, decision, reason, image: None, after: Vec::new(), untag: Vec::new() }
+        Self {
+            version,
+            role: Role::Root,
+            decision,
+            reason,
+            image: None,
+            after: Vec::new(),
+            untag: Vec::new(),
+            settled: None,
+            is_there: false,
+            tags_back: Vec::new(),
+        }
+    }
+
+    /// Whether something is to be done about it.
+    fn is_to_do(&self) -> bool {
+        self.settled.is_none() && matches!(self.decision, Decision::Delete | Decision::Untag | Decision::Restore)
     }
 
     fn into_report(self, via: Option<u64>) -> VersionReport {
+        let planned = match self.decision {
+            Decision::Keep => None,
+            Decision::Retain => Some(Outcome::Retained),
+            Decision::Delete | Decision::Restore | Decision::Untag => Some(Outcome::Planned),
+        };
+        let (outcome, error) = match self.settled {
+            Some((outcome, error)) => (Some(outcome), error),
+            None => (planned, None),
+        };
         VersionReport {
             id: self.version.id,
             name: self.version.name,
@@ -141,12 +227,10 @@ impl Verdict {
             via,
             untag: self.untag,
             after: self.after,
-            outcome: match self.decision {
-                Decision::Keep => None,
-                Decision::Retain => Some(Outcome::Retained),
-                Decision::Delete | Decision::Restore | Decision::Untag => Some(Outcome::Planned),
-            },
-            error: None,
+            is_there: self.is_there,
+            tags_back: self.tags_back,
+            outcome,
+            error,
             at: None,
         }
     }

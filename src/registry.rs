@@ -94,14 +94,14 @@ struct Call {
     method: Method,
     address: Url,
     request: String,
-    body: Option<(&'static str, Vec<u8>)>,
+    body: Option<(String, Vec<u8>)>,
     attempts: Attempts,
     /// Whether it was sent, changes something, and brought no answer that says whether it did.
     perhaps_done: bool,
 }
 
 impl Call {
-    fn new(method: Method, address: Url, body: Option<(&'static str, Vec<u8>)>) -> Self {
+    fn new(method: Method, address: Url, body: Option<(String, Vec<u8>)>) -> Self {
         let request = format!("{method} {}{}", address.host_str().unwrap_or_default(), address.path());
         Self { method, address, request, body, attempts: Attempts::default(), perhaps_done: false }
     }
@@ -171,19 +171,56 @@ impl Registry {
     /// # Errors
     ///
     /// When the registry does not take it: most often the token may not write the package.
-    pub async fn push(
-        &self,
-        repository: &str,
-        tag: &str,
-        media_type: &'static str,
-        bytes: Vec<u8>,
-    ) -> Result<(), Failure> {
+    pub async fn push(&self, repository: &str, tag: &str, media_type: &str, bytes: Vec<u8>) -> Result<(), Failure> {
         let address = self.address(&format!("v2/{repository}/manifests/{tag}"));
         let parse = |received: &Received, _: &[u8]| match received.status {
             201 => Ok(()),
             status => Err(format!("status {status} instead of 201")),
         };
-        self.call(repository, "pull,push", Call::new(Method::PUT, address, Some((media_type, bytes))), parse).await
+        self.call(repository, "pull,push", Call::new(Method::PUT, address, Some((media_type.to_owned(), bytes))), parse)
+            .await
+    }
+
+    /// Puts a tag on a manifest that is there, if it is on nothing. Returns the digest it is on
+    /// otherwise, and leaves it there.
+    ///
+    /// # Errors
+    ///
+    /// When the manifest cannot be read, or the registry does not take it under the tag: most often
+    /// the token may not write the package.
+    pub async fn put_tag(&self, repository: &str, digest: &str, tag: &str) -> Result<Option<String>, Failure> {
+        if let Some((_, bytes)) = self.raw(repository, tag).await? {
+            let bearer = digest_of(&bytes);
+            return Ok((bearer != digest).then_some(bearer));
+        }
+        let Some((media_type, bytes)) = self.raw(repository, digest).await?.filter(|(_, it)| digest_of(it) == digest)
+        else {
+            let address = self.address(&format!("v2/{repository}/manifests/{digest}"));
+            let call = Call::new(Method::GET, address, None);
+            return Err(call.failure(FailureKind::Status(404), "the registry does not give it out".to_owned()));
+        };
+        self.push(repository, tag, &media_type, bytes).await?;
+        Ok(None)
+    }
+
+    /// A manifest byte by byte, and its media type; `None` if the registry says there is none.
+    async fn raw(&self, repository: &str, reference: &str) -> Result<Option<(String, Vec<u8>)>, Failure> {
+        let address = self.address(&format!("v2/{repository}/manifests/{reference}"));
+        let parse = |received: &Received, body: &[u8]| match received.status {
+            200 => {
+                let media_type = received.header(CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
+                Ok(Some((media_type, body.to_vec())))
+            }
+            404 if says(body, "MANIFEST_UNKNOWN") => Ok(None),
+            status => Err(format!("status {status}")),
+        };
+        self.call(repository, "pull", Call::new(Method::GET, address, None), parse).await
+    }
+
+    /// A repository as people who pull write it: with the registry's host.
+    pub fn image(&self, repository: &str) -> String {
+        let host = self.base.as_str().trim_start_matches("https://").trim_start_matches("http://");
+        format!("{}/{repository}", host.trim_end_matches('/'))
     }
 
     fn address(&self, path: &str) -> Url {
@@ -324,7 +361,7 @@ impl Registry {
             let flight = self.lane.admit(cost).await.map_err(|kind| call.failure(kind, String::new()))?;
             let mut request = complete(self.transport.request(call.method.clone(), call.address.clone()));
             if let Some((media_type, bytes)) = &call.body {
-                request = request.header(CONTENT_TYPE, *media_type).body(bytes.clone());
+                request = request.header(CONTENT_TYPE, media_type).body(bytes.clone());
             }
             let received = match self.transport.exchange(request).await {
                 Ok(received) => received,

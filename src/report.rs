@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::PackageType;
 
+pub mod earlier;
 pub mod file;
 
 /// The version of the file format.
@@ -69,6 +70,17 @@ pub enum Mode {
     Restore,
     /// List and explain, change nothing.
     Report,
+}
+
+impl Mode {
+    /// The word that inputs and the file use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delete => "delete",
+            Self::Restore => "restore",
+            Self::Report => "report",
+        }
+    }
 }
 
 /// How a run stands.
@@ -267,6 +279,13 @@ pub struct VersionReport {
     /// of the file.
     #[serde(skip)]
     pub after: Vec<usize>,
+    /// Whether it is there although it is to come back: only tags of it are missing. Not part of the
+    /// file.
+    #[serde(skip)]
+    pub is_there: bool,
+    /// The tags that are to come back with it. Not part of the file.
+    #[serde(skip)]
+    pub tags_back: Vec<String>,
     /// What came of the decision; `None` where there was nothing to do.
     pub outcome: Option<Outcome>,
     /// What GitHub answered where it refused, or why it was not tried.

@@ -14,10 +14,10 @@ use crate::{
     clock::Clock,
     failure::ReadError,
     github::GitHub,
-    inputs::{self, Environment, Inputs},
+    inputs::{self, Environment, Inputs, Target},
     model::{Owner, PackageType},
-    packages::{Contents, Read},
-    plan::{self, Plan},
+    packages::Read,
+    plan::{self, Hold, Plan},
     registry::Registry,
     report::{CutShort, Mode, Outcome, PackageReport, Report, Status, file::ReportFile},
     rights,
@@ -66,6 +66,9 @@ pub async fn run(environment: &Environment, clock: Rc<dyn Clock>, stop: Stop, lo
                 log.error(error);
             }
             report.finish(None, clock.now());
+            if complaints.iter().all(|complaint| complaint.refuses) {
+                report.status = Status::Refused;
+            }
             report
         }
     };
@@ -193,33 +196,43 @@ impl Run {
         let now = self.report.now.unwrap_or(self.report.started_at);
         let mut failed = Vec::new();
         let mut unread = Vec::new();
-        let mut contents = Vec::new();
+        let mut listings = Vec::new();
         let mut known = Vec::new();
         for Read { name, read_at, result } in read {
             match result {
                 Ok(read) => {
-                    contents.push(read);
+                    listings.push(read);
                     known.push(Known { read_at, ..Known::default() });
                 }
                 Err(ReadError::CutShort(cut_short, why)) => unread.push((name, cut_short, why)),
                 Err(ReadError::Failed(why)) => failed.push(unreadable(self.inputs.package_type, name, why)),
             }
         }
-        let Plan { packages, warnings } = match self.inputs.mode {
-            Mode::Restore => {
-                let contents = contents.into_iter().map(|Contents { listing, still_active }| (listing, still_active));
-                plan::restoration(contents.collect(), &self.inputs.rules, now)
-            }
-            Mode::Delete | Mode::Report => {
-                let listings = contents.into_iter().map(|contents| contents.listing).collect();
-                plan::deletion(listings, &self.inputs.rules, self.inputs.guards, now)
-            }
+        let mismatch = listings.iter().find_map(plan::mismatch);
+        let Inputs { rules, guards, mode, .. } = &self.inputs;
+        let Plan { mut packages, warnings } = match (mode, self.inputs.target, &self.inputs.earlier) {
+            (Mode::Restore, _, Some(_)) => plan::undo(listings, rules),
+            (_, Target::Packages, _) => plan::packages(listings, rules, *guards, *mode),
+            (Mode::Restore, ..) => plan::restoration(listings, rules, now),
+            (Mode::Delete | Mode::Report, ..) => plan::deletion(listings, rules, *guards, now),
         };
         for warning in warnings {
             self.warn(warning);
         }
+        for warning in self.doubts_about_the_report() {
+            self.warn(warning);
+        }
+        if let Some(what) = mismatch {
+            let why = format!(
+                "the report is refused: {what}, so nothing in it can be believed. Nothing was changed. Make a new plan \
+                 with a dry run"
+            );
+            packages.iter_mut().for_each(|package| package.hold = Some(Hold::Refused(why.clone())));
+        }
         for (mut package, known) in packages.into_iter().zip(&mut known) {
             known.manifests = std::mem::take(&mut package.manifests);
+            known.deleted = std::mem::take(&mut package.deleted);
+            known.active = std::mem::take(&mut package.there);
             self.report.packages.push(package.into_report());
         }
         self.report.packages.extend(failed);
@@ -230,6 +243,24 @@ impl Run {
             self.cut_short(*cut_short, &what)
         });
         (known, cut_short)
+    }
+
+    /// What makes a report do less than whoever names it may think.
+    fn doubts_about_the_report(&self) -> Vec<String> {
+        let Some(earlier) = &self.inputs.earlier else { return Vec::new() };
+        let mut doubts = Vec::new();
+        if self.inputs.mode == Mode::Restore && earlier.dry_run {
+            doubts.push("the report is of a dry run, which changed nothing: there is nothing to undo".to_owned());
+        }
+        let named = |name: &String| self.inputs.packages.names.contains(name);
+        let failed = earlier.packages.iter().filter(|package| named(&package.name));
+        for package in failed.filter(|package| package.versions.is_empty()) {
+            if let Some(error) = &package.error {
+                let title = format!("{} {}", package.package_type, package.name);
+                doubts.push(format!("{title}: the report has no plan for it, since {error}"));
+            }
+        }
+        doubts
     }
 
     fn tell_plan(&self) {
@@ -249,6 +280,7 @@ impl Run {
             owner,
             report: &mut self.report,
             file: self.file.as_ref(),
+            target: self.inputs.target,
             concurrency: self.inputs.pace.concurrency,
             until,
             verify: self.inputs.verify,

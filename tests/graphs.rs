@@ -164,7 +164,7 @@ fn planned(versions: &[Version], inputs: &Inputs) -> Plan {
         updated_at: version.updated_at.parse().ok(),
         deleted_at: None,
     });
-    let listing = Listing { package, active: None, versions: versions.collect(), manifests, unreadable: None };
+    let listing = Listing { versions: versions.collect(), manifests, ..Listing::new(package) };
     let now = jiff::Zoned::now().timestamp();
     plan::deletion(vec![listing], &inputs.rules, inputs.guards, now)
 }

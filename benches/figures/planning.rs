@@ -83,13 +83,8 @@ fn listing(versions: &[Version]) -> Listing {
         updated_at: version.updated_at.parse().ok(),
         deleted_at: None,
     });
-    Listing {
-        package: model::Package { package_type: PackageType::Container, name: "app".to_owned(), visibility: None },
-        active: Some(versions.len() as u64),
-        versions: listed.collect(),
-        manifests,
-        unreadable: None,
-    }
+    let package = model::Package { package_type: PackageType::Container, name: "app".to_owned(), visibility: None };
+    Listing { versions: listed.collect(), manifests, ..Listing::new(package) }
 }
 
 /// An organization of many packages, planned side by side.

@@ -157,6 +157,24 @@ pub(super) async fn delete_package(
     }
 }
 
+/// Restores a package with the versions it had when it went.
+pub(super) async fn restore_package(github: &GitHub, owner: &Owner, package: &Package) -> Change {
+    let Err(failure) = github.restore_package(owner, package).await else { return Change::done() };
+    if let Some(cut_short) = failure.cuts_short() {
+        return Change::not_decided(&failure, cut_short);
+    }
+    match github.package(owner, package.package_type, &package.name).await {
+        // an earlier attempt, or somebody else, brought it back
+        Ok(_) => Change::done(),
+        Err(look_up) if look_up.status() != Some(404) => unclear(&failure, &look_up),
+        Err(_) => Change::failed_with(format!(
+            "the package could not be brought back: {}. GitHub restores a package for 30 days, and only while nothing \
+             else has taken its name",
+            failure.explained()
+        )),
+    }
+}
+
 /// Restores a version.
 pub(super) async fn restore(github: &GitHub, owner: &Owner, package: &Package, id: u64) -> Change {
     let Err(failure) = github.restore_version(owner, package, id).await else {

@@ -9,7 +9,7 @@ use crate::{
     graph::subjects_of,
     model::{Package, PackageType, Version},
     packages::listed_at,
-    plan::name_of,
+    plan::{difference, name_of},
     registry::Unreadable,
     report::{CutShort, Outcome, VersionReport},
 };
@@ -49,7 +49,7 @@ impl Applier<'_> {
                 continue;
             }
             // one that is not there any more is no difference: its deletion finds out
-            let Some(change) = there.get(&entry.id).and_then(|version| changed(entry, version)) else { continue };
+            let Some(change) = there.get(&entry.id).and_then(|version| difference(entry, version)) else { continue };
             let what = label(entry);
             entry.outcome = Some(Outcome::Skipped);
             "changed".clone_into(&mut entry.reason);
@@ -124,21 +124,4 @@ impl Applier<'_> {
         self.report.packages[index].error = Some(why);
         Halt::Package
     }
-}
-
-/// How a planned version differs from what is there now.
-fn changed(entry: &VersionReport, version: &Version) -> Option<String> {
-    let Some(tags) = version.tags.clone() else {
-        return Some("GitHub does not say any more what tags it has".to_owned());
-    };
-    let sorted = |tags: &[String]| {
-        let mut tags = tags.to_vec();
-        tags.sort();
-        tags
-    };
-    if sorted(&tags) != sorted(&entry.tags) {
-        let list = |tags: &[String]| if tags.is_empty() { "none".to_owned() } else { tags.join(", ") };
-        return Some(format!("its tags are {} now, and were {} when it was planned", list(&tags), list(&entry.tags)));
-    }
-    (version.updated_at != entry.updated_at).then(|| "it was updated after it was planned".to_owned())
 }

@@ -7,7 +7,10 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::report::{Decision, Outcome, PackageReport, Role};
+use crate::{
+    plan::Wave,
+    report::{Decision, Outcome, PackageReport, Role},
+};
 
 /// The order in which a package's versions are changed, by their places in its report.
 #[derive(Debug, Default)]
@@ -77,6 +80,39 @@ impl Queue {
         let mut free: Vec<_> = free.collect();
         free.sort_unstable();
         free.into_iter().rev().for_each(|place| queue.release(place));
+        queue
+    }
+
+    /// What is to come back of a package in one wave; `after` says what comes right before.
+    pub(super) fn of_wave(package: &PackageReport, wave: Wave) -> Self {
+        let mut queue = Self::default();
+        let is_planned = |place: usize| {
+            package.versions.get(place).is_some_and(|version| {
+                let is_missing = version.decision == Decision::Restore && !version.is_there;
+                is_missing && version.outcome == Some(Outcome::Planned) && Wave::of(version) == wave
+            })
+        };
+        let mut lengths: HashMap<u64, usize> = HashMap::new();
+        let planned: Vec<_> = (0..package.versions.len()).filter(|place| is_planned(*place)).collect();
+        for place in &planned {
+            let version = &package.versions[*place];
+            *lengths.entry(version.via.unwrap_or(version.id)).or_default() += 1;
+        }
+        for place in planned {
+            let version = &package.versions[place];
+            queue.unsettled.insert(place);
+            let after: Vec<_> = version.after.iter().copied().filter(|before| is_planned(*before)).collect();
+            if after.is_empty() {
+                queue.images.push_back(place);
+                let length = lengths.remove(&version.via.unwrap_or(version.id)).unwrap_or(1);
+                queue.sizes.insert(place, length);
+                continue;
+            }
+            for before in &after {
+                queue.dependents.entry(*before).or_default().push(place);
+            }
+            queue.parts.insert(place, Part { image: place, waits_for: after.len(), is_late: false });
+        }
         queue
     }
 

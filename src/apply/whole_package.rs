@@ -7,6 +7,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
+    inputs::Target,
     model::{Package, subject_of_fallback_tag},
     plan::reason::Reason,
     report::{CutShort, Decision, Outcome, Role, VersionReport},
@@ -33,7 +34,10 @@ impl Applier<'_> {
         let change = loop {
             let new = self.look_again(index, package, known, &mut queue).await?;
             if new > 0 || queue.left() != planned {
-                self.keep_the_package(index, &mut queue);
+                match self.target {
+                    Target::Packages => self.leave_the_package(index),
+                    Target::Versions => self.keep_the_package(index, &mut queue),
+                }
                 return Ok(());
             }
             let until = known.read_at + STALE;
@@ -53,7 +57,10 @@ impl Applier<'_> {
                 package.package_type, package.name
             ));
         }
-        for place in 0..self.report.packages[index].versions.len() {
+        let is_planned = |version: &VersionReport| version.outcome == Some(Outcome::Planned);
+        let versions = self.report.packages[index].versions.iter().enumerate();
+        let planned: Vec<_> = versions.filter(|(_, version)| is_planned(version)).map(|(place, _)| place).collect();
+        for place in planned {
             self.write_down(index, place, change.outcome, change.error.clone());
         }
         match (change.outcome, &change.error) {
@@ -71,6 +78,24 @@ impl Applier<'_> {
             Some(halt) => Err(halt),
             None => Ok(()),
         }
+    }
+
+    /// Who named the package meant the one that was planned: it stays as it is now.
+    fn leave_the_package(&mut self, index: usize) {
+        let package = &mut self.report.packages[index];
+        package.decision = None;
+        let what = format!("{} {}", package.package_type, package.name);
+        let planned = package.versions.iter_mut().filter(|version| version.outcome == Some(Outcome::Planned));
+        for version in planned {
+            version.outcome = Some(Outcome::Skipped);
+            version.reason = Reason::Changed.to_string();
+            version.error = Some("the package changed after it was planned to go, so all of it stays".to_owned());
+            version.at = Some(self.clock.now());
+        }
+        let warning =
+            format!("{what} stays: something was added or changed after it was planned to go. Run the job again");
+        self.log.warning(&warning);
+        self.report.warnings.push(warning);
     }
 
     /// What the plan would have said if the package had not been to go.

@@ -1,9 +1,9 @@
-//! Inputs that are fine by themselves and make no sense together, and what this version cannot do.
+//! Inputs that are fine by themselves and make no sense together.
 
 use super::{
-    PackageSelection, PartialMatch, Rules, TagStatus,
+    PackageSelection, PartialMatch, Rules, TagStatus, Target,
     raw::RawInputs,
-    read::{Complaints, Target, Wider},
+    read::{Complaints, Wider},
 };
 use crate::{model::PackageType, report::Mode};
 
@@ -41,20 +41,26 @@ pub(super) fn find(
         for filter in filters.iter().copied().chain(raw.version_ids.as_ref().map(|_| "version-ids")) {
             complaints.add(filter, "target: packages takes whole packages, without filters");
         }
-        if !packages.globs.is_empty() || !packages.taken_away.is_empty() {
+        if (!packages.globs.is_empty() || !packages.taken_away.is_empty()) && raw.from_report.is_none() {
             complaints.add("packages", "target: packages takes exact names, no patterns");
+        }
+        if wider.also.contains(&"delete-empty-package") {
+            complaints
+                .add("delete-empty-package", "target: packages takes the package anyway: leave out one of the two");
         }
     }
     match mode {
         Mode::Delete => of_a_deletion(raw, wider, rules, complaints),
         Mode::Restore => of_a_restoration(raw, wider, complaints),
         Mode::Report => {
+            if raw.from_report.is_some() {
+                complaints.add("from-report", "it is for mode: delete and mode: restore");
+            }
             if raw.deleted_within.is_some() {
                 complaints.add("deleted-within", "it is for mode: restore");
             }
         }
     }
-    not_available_yet(raw, mode, wider, complaints);
 }
 
 /// The filters that are set, by name.
@@ -123,7 +129,7 @@ fn of_a_deletion(raw: &RawInputs, wider: &Wider, rules: &Rules, complaints: &mut
 fn of_a_restoration(raw: &RawInputs, wider: &Wider, complaints: &mut Complaints) {
     let selects = [&raw.from_report, &raw.version_ids, &raw.tags, &raw.deleted_within];
     if selects.iter().all(|input| input.is_none()) && wider.target == Target::Versions {
-        complaints.add("mode", "restore needs to know what: set version-ids, tags or deleted-within");
+        complaints.add("mode", "restore needs to know what: set from-report, version-ids, tags or deleted-within");
     }
     let of_deletions = [
         ("tag-status", raw.tag_status.is_some()),
@@ -135,19 +141,5 @@ fn of_a_restoration(raw: &RawInputs, wider: &Wider, complaints: &mut Complaints)
     let of_deletions = of_deletions.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name);
     for name in of_deletions.chain(wider.also.iter().copied()) {
         complaints.add(name, "it is for mode: delete; a restoration selects by version-ids, tags and deleted-within");
-    }
-}
-
-/// What the documentation names and this version does not do.
-fn not_available_yet(raw: &RawInputs, mode: Mode, wider: &Wider, complaints: &mut Complaints) {
-    let asked_for = [
-        ("mode", "mode: report", mode == Mode::Report),
-        ("target", "target: packages", wider.target == Target::Packages),
-        ("from-report", "it", raw.from_report.is_some()),
-    ];
-    for (input, what, asked) in asked_for {
-        if asked {
-            complaints.add(input, format!("{what} is not available yet in this version"));
-        }
     }
 }

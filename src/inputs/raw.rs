@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Complaint, environment::Environment, nearest::nearest};
+use super::{Complaint, environment::Environment, nearest::nearest, read::Complaints};
 
 /// An input of the action.
 #[derive(Clone, Copy, Debug)]
@@ -102,8 +102,8 @@ pub(super) struct RawInputs {
     pub(super) registry_url: Option<String>,
 }
 
-/// The inputs that were given, the same by name without the token, and what is no input at all.
-pub(super) fn read(environment: &Environment) -> (RawInputs, BTreeMap<String, String>, Vec<Complaint>) {
+/// The inputs that were given by name, the token among them, and what is no input at all.
+pub(super) fn given(environment: &Environment) -> (BTreeMap<String, String>, Vec<Complaint>) {
     let (given, mut complaints) = environment.inputs();
     let known: Vec<&str> = ALL.iter().map(|input| input.name).collect();
     let mut values = BTreeMap::new();
@@ -124,11 +124,14 @@ pub(super) fn read(environment: &Environment) -> (RawInputs, BTreeMap<String, St
             complaints.push(Complaint::new(&input.name, message));
         }
     }
+    (values, complaints)
+}
+
+/// The same as fields.
+pub(super) fn parse(values: &BTreeMap<String, String>, complaints: &mut Complaints) -> RawInputs {
     // envy only maps here: blanks and odd encodings, which it stumbles over, are gone already
-    let raw = envy::from_iter(values.clone()).unwrap_or_else(|error| {
-        complaints.push(Complaint::new("inputs", error.to_string()));
+    envy::from_iter(values.clone()).unwrap_or_else(|error| {
+        complaints.add("inputs", error.to_string());
         RawInputs::default()
-    });
-    values.remove("token");
-    (raw, values, complaints)
+    })
 }

@@ -2,19 +2,22 @@
 
 use std::path::PathBuf;
 
-use globset::{Glob, GlobMatcher};
 use jiff::SignedDuration;
 use reqwest::Url;
 use secrecy::SecretString;
 
 use super::{
     Complaint, Context, Environment, Guards, IfMissing, Inputs, Pace, PackageSelection, PartialMatch, Rules, Sweeps,
-    TagPattern, TagStatus, VersionReference, contradictions, duration,
+    TagPattern, TagStatus, Target, VersionReference, beside_report, contradictions, duration,
+    packages::{self, packages},
     raw::{self, ALL, RawInputs},
     tag_pattern::{compile, impossible_in_a_tag},
     value,
 };
-use crate::{model::PackageType, report::Mode};
+use crate::{
+    model::PackageType,
+    report::{Mode, Report},
+};
 
 /// Where complaints are collected while everything is read.
 #[derive(Debug, Default)]
@@ -26,7 +29,12 @@ impl Complaints {
     }
 
     /// Reads an input that was given; what does not read is complained of.
-    fn read<T>(&mut self, input: &str, text: Option<&str>, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn read<T>(
+        &mut self,
+        input: &str,
+        text: Option<&str>,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         match read(text?) {
             Ok(value) => Some(value),
             Err(message) => {
@@ -35,13 +43,6 @@ impl Complaints {
             }
         }
     }
-}
-
-/// Whole packages or their versions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    Versions,
-    Packages,
 }
 
 /// The inputs whose meaning other inputs depend on, and those that later versions bring to life.
@@ -59,9 +60,12 @@ pub(super) struct Wider {
 ///
 /// Every complaint at once, in the order of the documentation, unknown inputs first.
 pub fn read(environment: &Environment) -> Result<Inputs, Vec<Complaint>> {
-    let (raw, given, unknown) = raw::read(environment);
+    let (mut given, unknown) = raw::given(environment);
     let mut complaints = Complaints(unknown);
-    let inputs = meaning(environment, &raw, given, &mut complaints);
+    let earlier = beside_report::inherit(&mut given, &roots(environment), &mut complaints);
+    let raw = raw::parse(&given, &mut complaints);
+    given.remove("token");
+    let inputs = meaning(environment, &raw, given, earlier, &mut complaints);
     let mut complaints = complaints.0;
     let place =
         |complaint: &Complaint| ALL.iter().position(|input| input.name == complaint.input).map(|place| place + 1);
@@ -76,6 +80,7 @@ fn meaning(
     environment: &Environment,
     raw: &RawInputs,
     given: std::collections::BTreeMap<String, String>,
+    earlier: Option<Report>,
     complaints: &mut Complaints,
 ) -> Option<Inputs> {
     let token = token(raw.token.as_deref(), complaints);
@@ -87,11 +92,13 @@ fn meaning(
     let (mode, package_type) = (mode.unwrap_or(Mode::Delete), package_type.unwrap_or(PackageType::Container));
     let wider = wider(raw, complaints);
     let owner = owner(environment, raw, complaints);
-    let packages = packages(environment, raw, package_type, &wider, complaints);
+    let mut packages = packages(environment, raw, mode, package_type, &wider, complaints);
     let if_missing_words = [("fail", IfMissing::Fail), ("ignore", IfMissing::Ignore)];
     let if_missing =
         complaints.read("if-missing", raw.if_missing.as_deref(), |text| value::word(text, &if_missing_words));
-    let rules = rules(raw, mode, package_type, &wider, complaints);
+    let mut rules = rules(raw, mode, package_type, &wider, complaints);
+    // those of a report are not of this step
+    rules.exclude_tags_set &= earlier.is_none();
     let guards = Guards {
         max_deletions: complaints
             .read("max-deletions", raw.max_deletions.as_deref(), |text| value::number(text, 0, u64::MAX)),
@@ -102,18 +109,11 @@ fn meaning(
     let pace = pace(raw, complaints);
     let dry_run = complaints.read("dry-run", raw.dry_run.as_deref(), value::truth).unwrap_or(false);
     let verify = complaints.read("verify", raw.verify.as_deref(), value::truth).unwrap_or(true);
-    let workspace = environment.get("GITHUB_WORKSPACE").map_or(environment.working_directory.clone(), PathBuf::from);
-    let roots = [Some(workspace.clone()), environment.get("RUNNER_TEMP").map(PathBuf::from)];
-    let roots: Vec<_> = roots.into_iter().flatten().collect();
+    let roots = roots(environment);
     let report_file = match raw.report_file.as_deref().unwrap_or("tidy-packages.json") {
         "none" => None,
         path => complaints.read("report-file", Some(path), |text| value::path_below(text, &roots)),
     };
-    let from_report =
-        complaints.read("from-report", raw.from_report.as_deref(), |text| value::path_below(text, &roots));
-    if from_report.is_some() && raw.report_file.is_some() && from_report == report_file {
-        complaints.add("from-report", "it is the report-file too: the report that is read must not be written");
-    }
     let api = raw.api_url.clone().or_else(|| environment.get("GITHUB_API_URL").map(str::to_owned));
     let api = api.unwrap_or_else(|| "https://api.github.com".to_owned());
     let api_url = complaints.read("api-url", Some(&api), value::address);
@@ -121,18 +121,30 @@ fn meaning(
     contradictions::find(raw, mode, package_type, &wider, &packages, &rules, complaints);
     let (token, owner, api_url) = (token?, owner?, api_url?);
     let registry_url = registry_url.or_else(|| registry_of(&api_url)).unwrap_or_else(|| api_url.clone());
-    let effective = effective(given, &owner, &packages, &api_url, &registry_url, &rules);
+    if let Some(earlier) = &earlier {
+        packages::narrow(&mut packages, earlier, complaints);
+        beside_report::fits(earlier, mode, &owner, &api_url, &registry_url, complaints);
+    }
+    let mut effective = effective(given, &owner, &packages, &api_url, &registry_url, &rules);
+    if let Some(earlier) = earlier.as_ref().filter(|_| mode == Mode::Delete) {
+        // what made the plan that is carried out
+        let is_selection = |name: &str| beside_report::OF_THE_REPORT.contains(&name) && name != "from-report";
+        let selection = earlier.inputs.iter().filter(|(name, _)| is_selection(name));
+        effective.extend(selection.map(|(name, value)| (name.clone(), value.clone())));
+    }
     Some(Inputs {
         token,
         mode,
         owner,
         package_type,
         packages,
+        target: wider.target,
+        earlier,
         if_missing: if_missing.unwrap_or(IfMissing::Fail),
         rules,
         guards,
         report_file,
-        workspace,
+        workspace: roots.into_iter().next().unwrap_or_default(),
         dry_run,
         verify,
         pace,
@@ -145,6 +157,12 @@ fn meaning(
             event_path: environment.get("GITHUB_EVENT_PATH").map(PathBuf::from),
         },
     })
+}
+
+/// The folders that files may lie in; relative paths start from the first.
+fn roots(environment: &Environment) -> Vec<PathBuf> {
+    let workspace = environment.get("GITHUB_WORKSPACE").map_or(environment.working_directory.clone(), PathBuf::from);
+    std::iter::once(workspace).chain(environment.get("RUNNER_TEMP").map(PathBuf::from)).collect()
 }
 
 /// Any token GitHub accepts: only what no header can carry is refused.
@@ -179,73 +197,6 @@ fn owner(environment: &Environment, raw: &RawInputs, complaints: &mut Complaints
     let near = near.map(|near| format!(": did you mean {near}?")).unwrap_or_default();
     complaints.add("owner", format!("{owner} is not a login{near}"));
     None
-}
-
-fn packages(
-    environment: &Environment,
-    raw: &RawInputs,
-    package_type: PackageType,
-    wider: &Wider,
-    complaints: &mut Complaints,
-) -> PackageSelection {
-    let is_container = package_type == PackageType::Container;
-    let mut selection = PackageSelection::default();
-    let Some(text) = raw.packages.as_deref() else {
-        let stands_in = is_container && wider.target == Target::Versions && raw.from_report.is_none();
-        let repository = environment.get("GITHUB_REPOSITORY").and_then(|repository| repository.split_once('/'));
-        match repository.map(|(_, name)| name.to_lowercase()).filter(|name| stands_in && !name.is_empty()) {
-            Some(name) => selection.names.push(name),
-            None if raw.from_report.is_some() => {}
-            None => complaints.add("packages", format!("it is empty: name the {package_type} packages, one a line")),
-        }
-        return selection;
-    };
-    for item in value::items(text) {
-        let (taken_away, pattern) = match item.strip_prefix('!') {
-            Some(pattern) => (true, pattern.trim()),
-            None => (false, item),
-        };
-        // names of containers are lower case on ghcr.io, whatever case the repository's name has
-        let pattern = if is_container { pattern.to_lowercase() } else { pattern.to_owned() };
-        if let Some(fault) = fault_of_name(&pattern) {
-            complaints.add("packages", fault);
-        } else if taken_away || pattern.contains(['*', '?', '[', '{']) {
-            match glob(&pattern) {
-                Ok(glob) if taken_away => selection.taken_away.push(glob),
-                Ok(glob) => selection.globs.push(glob),
-                Err(error) => complaints.add("packages", error),
-            }
-        } else if !selection.names.contains(&pattern) {
-            selection.names.push(pattern);
-        }
-    }
-    if value::items(text).next().is_none() {
-        complaints.add("packages", "it names no package");
-    }
-    if selection.names.is_empty() && selection.globs.is_empty() && !selection.taken_away.is_empty() {
-        complaints.add(
-            "packages",
-            "there are only patterns that take away (!): say first what they are taken from, * for all",
-        );
-    }
-    selection
-}
-
-fn fault_of_name(name: &str) -> Option<String> {
-    let bare = name.strip_prefix("https://").unwrap_or(name);
-    if let Some(rest) = bare.strip_prefix("ghcr.io/") {
-        let near = rest.split_once('/').map_or(rest, |(_, name)| name);
-        return Some(format!("{name} is an address, not the name of a package: did you mean {near}?"));
-    }
-    // a container's name is a path in the registry: no part of it may climb
-    let climbs = name.split('/').any(|part| matches!(part, "." | ".."));
-    let odd = name.is_empty() || climbs || name.chars().any(char::is_control) || name != bare;
-    odd.then(|| format!("{name:?} is not the name of a package"))
-}
-
-/// A pattern in which `*` and `?` match a slash too.
-fn glob(pattern: &str) -> Result<GlobMatcher, String> {
-    Glob::new(pattern).map(|glob| glob.compile_matcher()).map_err(|error| format!("{pattern}: {}", error.kind()))
 }
 
 fn wider(raw: &RawInputs, complaints: &mut Complaints) -> Wider {

@@ -1,7 +1,10 @@
 //! What bounds a plan as a whole: the limit of a run, and the guards.
 
-use super::{Hold, PackagePlan, draft::Draft, newest_first, reason::Reason};
-use crate::{inputs::Guards, report::Decision};
+use super::{Hold, PackagePlan, Verdict, draft::Draft, newest_first, reason::Reason};
+use crate::{
+    inputs::Guards,
+    report::{Decision, Outcome},
+};
 
 /// Retains the last image of every package, and holds back what is beyond `limit`: at most this
 /// many images (or versions of other types) in the whole run, oldest first. What is retained takes
@@ -42,13 +45,12 @@ fn is_too_much(going: usize, of: usize, most_percent: u8) -> bool {
 /// `max-deletions` over the whole run, `max-delete-percent` package by package. What GitHub would
 /// refuse does not count; a version that loses tags does.
 pub(super) fn apply_guards(packages: &mut [PackagePlan], guards: Guards) {
-    let deletions = |package: &PackagePlan| {
-        let goes = |decision| matches!(decision, Decision::Delete | Decision::Untag);
-        package.verdicts.iter().filter(|verdict| goes(verdict.decision)).count()
-    };
+    let deletions = |package: &PackagePlan| package.verdicts.iter().filter(|verdict| verdict.is_to_do()).count();
     let total = packages.iter().map(deletions).sum::<usize>() as u64;
     for package in packages {
-        let (going, active) = (deletions(package), package.verdicts.len());
+        let is_gone = |verdict: &&Verdict| matches!(verdict.settled, Some((Outcome::Gone, _)));
+        let gone = package.verdicts.iter().filter(is_gone).count();
+        let (going, active) = (deletions(package), package.verdicts.len() - gone);
         if going == 0 || package.hold.is_some() {
             continue;
         }

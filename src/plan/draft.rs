@@ -8,7 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
-use super::{Hold, Listing, PackagePlan, Verdict, latest, name_of, newest_first, pick, pick::Pick, reason::Reason};
+use super::{
+    Hold, Listing, PackagePlan, Verdict, latest, name_of, newest_first, pick, pick::Pick, planned::Planned,
+    reason::Reason,
+};
 use crate::{
     graph::ImageGraph,
     inputs::{Rules, VersionReference},
@@ -33,6 +36,9 @@ pub(super) struct Draft {
     hold: Option<Hold>,
     /// Whether the package itself goes with its last version.
     delete_empty_package: bool,
+    /// The plan that is carried out instead of the rules.
+    planned: Option<Planned>,
+    deleted: Vec<Version>,
 }
 
 /// What goes and what stays, by place.
@@ -50,7 +56,8 @@ struct Outlook {
 impl Draft {
     /// Decides on every version of a package, each by itself and by its rank among the others.
     pub(super) fn new(listing: Listing, rules: &Rules, now: Timestamp) -> Self {
-        let Listing { package, active, mut versions, manifests, unreadable } = listing;
+        let Listing { package, active, mut versions, deleted, manifests, unreadable, earlier, .. } = listing;
+        let planned = earlier.map(Planned::new);
         versions.sort_by(newest_first);
         let is_container = package.package_type == PackageType::Container;
         // only images have fallback tags and manifests: of others, nothing hangs together
@@ -68,12 +75,18 @@ impl Draft {
         let pool = (0..versions.len()).filter(in_pool).map(|place| &versions[place]);
         let spared = latest::spared(pool, rules);
         let follows = |(place, version)| {
-            !graph.is_dangling(place) && pick::follows(version, graph.is_referrer(place), rules, now)
+            planned.is_none()
+                && !graph.is_dangling(place)
+                && pick::follows(version, graph.is_referrer(place), rules, now)
         };
         let follows = versions.iter().enumerate().map(follows).collect();
-        let picks = versions.iter().zip(rulings);
-        let picks =
-            picks.map(|(version, ruling)| ruling.settle(version, spared.get(&version.id), rules, now)).collect();
+        let picks = versions.iter().enumerate().zip(rulings);
+        let picks = picks.map(|((place, version), ruling)| match &planned {
+            Some(_) if graph.is_dangling(place) => Err(Reason::Dangling),
+            Some(planned) => planned.pick(version, rules, now),
+            None => ruling.settle(version, spared.get(&version.id), rules, now),
+        });
+        let picks = picks.collect();
         let hold = rules.version_ids.as_deref().and_then(|wanted| absent(wanted, &versions));
         let hold = unreadable.map(Hold::Failed).or(hold);
         Self {
@@ -86,7 +99,9 @@ impl Draft {
             withheld: BTreeMap::new(),
             follows,
             hold,
-            delete_empty_package: rules.delete_empty_package,
+            delete_empty_package: planned.as_ref().map_or(rules.delete_empty_package, |planned| planned.takes_package),
+            planned,
+            deleted,
         }
     }
 
@@ -272,14 +287,20 @@ impl Draft {
     pub(super) fn into_plan(self) -> PackagePlan {
         let outlook = self.outlook();
         let rank: HashMap<_, _> = outlook.order.iter().enumerate().map(|(rank, place)| (*place, rank)).collect();
-        let verdicts = (0..self.versions.len()).map(|place| self.verdict(place, &outlook, &rank)).collect();
+        let mut verdicts: Vec<_> = (0..self.versions.len()).map(|place| self.verdict(place, &outlook, &rank)).collect();
+        let decision = self.goes_whole().then_some(Decision::Delete);
+        if let Some(planned) = self.planned {
+            verdicts.extend(planned.not_there(&self.versions, &self.deleted));
+        }
         PackagePlan {
-            goes_whole: self.goes_whole(),
+            decision,
             package: self.package,
             active: self.active,
             verdicts,
             hold: self.hold,
             manifests: self.manifests,
+            deleted: self.deleted,
+            there: Vec::new(),
         }
     }
 
@@ -289,15 +310,16 @@ impl Draft {
         // tags come off after all deletions, and only if everything that needs the version went
         let own = rank.get(&place).copied().unwrap_or(rank.len());
         let goes_before = |needer: &usize| rank.get(needer).is_some_and(|rank| *rank < own);
-        Verdict {
-            version: version.clone(),
+        let verdict = Verdict {
             role: self.graph.role(place),
-            decision,
-            reason,
             image: outlook.image.get(&place).copied(),
             after: self.graph.needed_by(place).filter(goes_before).collect(),
             untag: if decision == Decision::Untag { self.untags(place).to_vec() } else { Vec::new() },
-        }
+            ..Verdict::alone(version.clone(), decision, reason)
+        };
+        let Some(planned) = &self.planned else { return verdict };
+        let needer = outlook.needed[place].filter(|_| matches!(verdict.reason, Reason::NeededBy(_)));
+        planned.hold_to(verdict, needer.is_some_and(|needer| planned.takes(self.versions[needer].id)))
     }
 
     fn decision(&self, place: usize, outlook: &Outlook) -> (Decision, Reason) {

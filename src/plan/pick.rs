@@ -96,7 +96,7 @@ pub(super) fn ruling(
 }
 
 /// What protects a version, whatever picks it: any tag of it, fallback tags as well, or its youth.
-fn protected(version: &Version, tags: &[String], rules: &Rules, now: Timestamp) -> Option<Reason> {
+pub(super) fn protected(version: &Version, tags: &[String], rules: &Rules, now: Timestamp) -> Option<Reason> {
     if let Some((tag, pattern)) = excluded(tags, &rules.exclude_tags) {
         return Some(Reason::Excluded { tag, pattern });
     }

@@ -17,6 +17,24 @@ pub enum Reason {
     Named,
     /// It was deleted within this time.
     DeletedWithin(SignedDuration),
+    /// What the report said of it that is carried out.
+    AsPlanned(String),
+    /// The report that is carried out does not know it.
+    NotPlanned,
+    /// It is not any more what the report planned, for this reason.
+    Differs(String),
+    /// It, or what decides on it, changed since the plan was made.
+    Changed,
+    /// `target: packages` takes its package.
+    WholePackage,
+    /// Its package stays as a whole, for this reason.
+    PackageStays(String),
+    /// The run whose report is undone deleted it.
+    Undone,
+    /// The run whose report is undone only took tags off it, and it was deleted since.
+    GoneSince,
+    /// The run whose report is undone took these tags off it.
+    TagsComeBack(Vec<String>),
     /// `version-ids` names others.
     NotNamed,
     /// No tag of it matches `tags`.
@@ -106,6 +124,17 @@ impl fmt::Display for Reason {
             Self::Untagged => write!(formatter, "untagged (tag-status)"),
             Self::Named => write!(formatter, "named in version-ids"),
             Self::DeletedWithin(span) => write!(formatter, "deleted within the last {}", in_words(*span)),
+            Self::AsPlanned(reason) => formatter.write_str(reason),
+            Self::NotPlanned => write!(formatter, "not in the report that is carried out"),
+            Self::Differs(how) => formatter.write_str(how),
+            Self::Changed => write!(formatter, "changed"),
+            Self::WholePackage => write!(formatter, "its package goes as a whole (target)"),
+            Self::PackageStays(why) => write!(formatter, "its package stays as a whole: {why}"),
+            Self::Undone => write!(formatter, "deleted by the run that is undone"),
+            Self::GoneSince => write!(formatter, "the run that is undone only took tags off, and it is gone since"),
+            Self::TagsComeBack(tags) => {
+                write!(formatter, "the run that is undone took {} off", tags.join(", "))
+            }
             Self::NotNamed => write!(formatter, "not named in version-ids"),
             Self::NoTagMatches => write!(formatter, "no tag matches tags"),
             Self::SomeTagsMatch { matching, others } => {

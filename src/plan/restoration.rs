@@ -7,33 +7,25 @@ use super::{
     pick::{all_match, excluded, is, names},
     reason::Reason,
 };
-use crate::{
-    inputs::Rules,
-    manifest::Manifests,
-    model::{PackageType, Version},
-    report::Decision,
-};
+use crate::{inputs::Rules, model::Version, report::Decision};
 
-/// Plans a restoration.
-///
-/// A listing's versions are the deleted ones; `still_active` are those that `version-ids` names
-/// and that are not deleted at all.
-pub fn restoration(listings: Vec<(Listing, Vec<Version>)>, rules: &Rules, now: Timestamp) -> Plan {
-    let mut packages: Vec<_> =
-        listings.into_iter().map(|(listing, still_active)| of_package(listing, still_active, rules, now)).collect();
+/// Plans a restoration: what `version-ids`, `tags` and `deleted-within` pick of a listing's deleted
+/// versions. The parts of an image are found out once it is back, since nobody can read its manifest
+/// before.
+pub fn restoration(listings: Vec<Listing>, rules: &Rules, now: Timestamp) -> Plan {
+    let mut packages: Vec<_> = listings.into_iter().map(|listing| of_package(listing, rules, now)).collect();
     limit(&mut packages, rules.limit);
-    let warnings = packages.iter().filter(|_| rules.tags.is_some()).filter_map(parts_are_left).collect();
+    let warnings = packages.iter().filter(|_| rules.tags.is_some()).filter_map(no_tags_are_shown).collect();
     Plan { packages, warnings }
 }
 
-fn of_package(listing: Listing, still_active: Vec<Version>, rules: &Rules, now: Timestamp) -> PackagePlan {
-    let Listing { package, active, mut versions, .. } = listing;
-    versions.sort_by(newest_first);
-    let absent: Vec<_> = rules
-        .version_ids
+fn of_package(listing: Listing, rules: &Rules, now: Timestamp) -> PackagePlan {
+    let Listing { package, active, versions, mut deleted, manifests, .. } = listing;
+    deleted.sort_by(newest_first);
+    let named: Vec<_> = rules.version_ids.iter().flatten().collect();
+    let absent: Vec<_> = named
         .iter()
-        .flatten()
-        .filter(|reference| !versions.iter().chain(&still_active).any(|version| is(reference, version)))
+        .filter(|reference| !deleted.iter().chain(&versions).any(|version| is(reference, version)))
         .map(ToString::to_string)
         .collect();
     let hold = (!absent.is_empty()).then(|| {
@@ -41,31 +33,31 @@ fn of_package(listing: Listing, still_active: Vec<Version>, rules: &Rules, now: 
             "version-ids: {} neither among the package's {} deleted versions nor active; nothing was restored. GitHub \
              keeps deleted versions for 30 days",
             absent.join(", "),
-            versions.len()
+            deleted.len()
         ))
     });
-    let deleted = versions.into_iter().map(|version| {
-        let (decision, reason) = match comes_back(&version, rules, now) {
-            Ok(reason) if hold.is_none() => (Decision::Restore, reason),
-            Ok(reason) | Err(reason) => (Decision::Keep, reason),
-        };
-        Verdict::alone(version, decision, reason)
+    let coming = deleted.iter().cloned().map(|version| match comes_back(&version, rules, now) {
+        Ok(reason) if hold.is_none() => {
+            let tags_back = version.tags.clone().unwrap_or_default();
+            Verdict { tags_back, ..Verdict::alone(version, Decision::Restore, reason) }
+        }
+        Ok(reason) | Err(reason) => Verdict::alone(version, Decision::Keep, reason),
     });
-    let mut verdicts: Vec<_> = deleted.collect();
-    let active_ones = still_active.into_iter();
+    let mut verdicts: Vec<_> = coming.collect();
+    let active_ones = versions.iter().cloned().filter(|version| named.iter().any(|reference| is(reference, version)));
     verdicts.extend(active_ones.map(|version| Verdict::alone(version, Decision::Keep, Reason::NotDeleted)));
-    PackagePlan { package, active, verdicts, hold, goes_whole: false, manifests: Manifests::default() }
+    PackagePlan { package, active, verdicts, hold, decision: None, deleted, there: versions, manifests }
 }
 
-/// The parts of an image have no tags: who restores by tag gets a root that lacks them.
-fn parts_are_left(package: &PackagePlan) -> Option<String> {
-    let comes_back = package.verdicts.iter().any(|verdict| verdict.decision == Decision::Restore);
-    (comes_back && package.package.package_type == PackageType::Container).then(|| {
+/// GitHub may not show the tags of deleted versions: then none can be found by them.
+fn no_tags_are_shown(package: &PackagePlan) -> Option<String> {
+    let has_tags = |version: &Version| version.tags.as_ref().is_some_and(|tags| !tags.is_empty());
+    let shows_none = !package.deleted.is_empty() && !package.deleted.iter().any(has_tags);
+    shows_none.then(|| {
         format!(
-            "container {}: this version restores exactly the versions that are picked, and the parts of an image have no \
-             tags. To get whole images back, name them by version-ids (the report and the summary of the deletion have \
-             them all), or use deleted-within without tags",
-            package.package.name
+            "{} {}: GitHub shows no tags of its deleted versions, so none is found by tags. The report of the run that \
+             deleted them knows the tags: use from-report, or deleted-within",
+            package.package.package_type, package.package.name
         )
     })
 }
@@ -98,14 +90,24 @@ fn comes_back(version: &Version, rules: &Rules, now: Timestamp) -> Result<Reason
     Ok(why)
 }
 
-/// `limit`: the versions that were deleted last come back first.
-fn limit(packages: &mut [PackagePlan], limit: Option<usize>) {
+/// `limit`: the images that were deleted last come back first, each with its parts.
+pub(super) fn limit(packages: &mut [PackagePlan], limit: Option<usize>) {
     let Some(limit) = limit else { return };
-    let coming = packages.iter_mut().flat_map(|package| &mut package.verdicts);
-    let mut coming: Vec<_> = coming.filter(|verdict| verdict.decision == Decision::Restore).collect();
-    coming.sort_by_key(|verdict| std::cmp::Reverse((verdict.version.deleted_at, verdict.version.id)));
-    for verdict in coming.into_iter().skip(limit) {
-        verdict.decision = Decision::Keep;
-        verdict.reason = Reason::Limit(limit);
+    let mut coming = Vec::new();
+    for (number, package) in packages.iter().enumerate() {
+        for (place, verdict) in package.verdicts.iter().enumerate() {
+            if verdict.decision == Decision::Restore && verdict.image.is_none() {
+                coming.push((std::cmp::Reverse((verdict.version.deleted_at, verdict.version.id)), number, place));
+            }
+        }
+    }
+    coming.sort();
+    for (_, number, place) in coming.into_iter().skip(limit) {
+        for (other, verdict) in packages[number].verdicts.iter_mut().enumerate() {
+            if verdict.decision == Decision::Restore && (other == place || verdict.image == Some(place)) {
+                verdict.decision = Decision::Keep;
+                verdict.reason = Reason::Limit(limit);
+            }
+        }
     }
 }

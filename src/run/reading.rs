@@ -35,8 +35,8 @@ impl Run {
         if self.inputs.mode != Mode::Restore {
             let this = &*self;
             let manifests = stream::iter(&mut read).map(async |read| {
-                let Ok(contents) = &mut read.result else { return };
-                if let Err(error) = this.read_manifests(registry, &owner, &mut contents.listing, now).await {
+                let Ok(listing) = &mut read.result else { return };
+                if let Err(error) = this.read_manifests(registry, &owner, listing, now).await {
                     read.result = Err(error);
                 }
             });

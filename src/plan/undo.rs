@@ -1,0 +1,151 @@
+//! What an earlier run did, and how it is taken back: what it deleted comes back, and so do the
+//! tags that it took off.
+//!
+//! A report names no parents, but tells when each version went: roots before what they need, and so
+//! in the opposite order everything is there before it is needed.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+
+use super::{
+    Earlier, Extent, Listing, PackagePlan, Plan, Verdict, newest_first, pick::excluded, planned::version_of,
+    reason::Reason,
+};
+use crate::{
+    inputs::Rules,
+    model::Version,
+    report::{Decision, Outcome, Role, VersionReport},
+};
+
+/// Plans to undo what a run did, of which every listing has the report.
+pub fn undo(listings: Vec<Listing>, rules: &Rules) -> Plan {
+    let mut packages: Vec<_> = listings.into_iter().filter_map(|listing| of_package(listing, rules)).collect();
+    super::restoration::limit(&mut packages, rules.limit);
+    Plan { packages, warnings: Vec::new() }
+}
+
+fn of_package(mut listing: Listing, rules: &Rules) -> Option<PackagePlan> {
+    let earlier = listing.earlier.take()?;
+    let went_whole = earlier.package.decision == Some(Decision::Delete);
+    let mut entries: Vec<_> =
+        earlier.package.versions.into_iter().filter(|entry| was_touched(entry, earlier.extent)).collect();
+    entries.sort_by(|left, right| newest_first(&version_of(left), &version_of(right)));
+    let there: HashMap<u64, &Version> = listing.versions.iter().map(|version| (version.id, version)).collect();
+    let bearer_of = |tag: &String| {
+        let bears = |version: &&Version| version.tags.as_ref().is_some_and(|tags| tags.contains(tag));
+        listing.versions.iter().find(bears).map(|version| version.id)
+    };
+    let mut verdicts: Vec<_> = entries.iter().map(|entry| verdict(entry, &there, bearer_of, rules)).collect();
+    let order = order(&entries, &verdicts);
+    let places: HashMap<u64, usize> = entries.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect();
+    for (place, (verdict, entry)) in verdicts.iter_mut().zip(&entries).enumerate() {
+        verdict.role = entry.role;
+        verdict.image = entry.via.and_then(|id| places.get(&id).copied());
+        verdict.after = order.get(&place).copied().into_iter().collect();
+    }
+    let comes_back = verdicts.iter().any(|verdict| verdict.decision == Decision::Restore);
+    Some(PackagePlan {
+        decision: (went_whole && !listing.exists && comes_back).then_some(Decision::Restore),
+        package: listing.package,
+        active: listing.active,
+        verdicts,
+        hold: None,
+        deleted: listing.deleted,
+        there: listing.versions,
+        manifests: listing.manifests,
+    })
+}
+
+/// The ids of what a run changed, as far as its report can tell.
+pub fn undone(earlier: &Earlier) -> impl Iterator<Item = u64> + '_ {
+    let touched = |entry: &&VersionReport| was_touched(entry, earlier.extent);
+    earlier.package.versions.iter().filter(touched).map(|entry| entry.id)
+}
+
+/// Whether the run changed it, as far as its report can tell.
+fn was_touched(entry: &VersionReport, extent: Extent) -> bool {
+    let perhaps = extent == Extent::CutOff && entry.outcome == Some(Outcome::Planned);
+    match (extent, entry.decision) {
+        (Extent::DryRun, _) => false,
+        (_, Decision::Delete) => perhaps || matches!(entry.outcome, Some(Outcome::Done | Outcome::Unknown)),
+        // taking tags off may fail half-way
+        (_, Decision::Untag) => {
+            perhaps || matches!(entry.outcome, Some(Outcome::Done | Outcome::Unknown | Outcome::Failed))
+        }
+        (_, Decision::Keep | Decision::Retain | Decision::Restore) => false,
+    }
+}
+
+fn verdict(
+    entry: &VersionReport,
+    there: &HashMap<u64, &Version>,
+    bearer_of: impl Fn(&String) -> Option<u64>,
+    rules: &Rules,
+) -> Verdict {
+    let version = version_of(entry);
+    if let Some((tag, pattern)) = excluded(&entry.tags, &rules.exclude_tags) {
+        return Verdict::alone(version, Decision::Keep, Reason::Excluded { tag, pattern });
+    }
+    let wanted = if entry.decision == Decision::Untag { &entry.untag } else { &entry.tags };
+    let missing: Vec<_> = wanted.iter().filter(|tag| bearer_of(tag) != Some(entry.id)).cloned().collect();
+    match (there.contains_key(&entry.id), entry.decision) {
+        (true, _) if missing.is_empty() => Verdict::alone(version, Decision::Keep, Reason::NotDeleted),
+        (true, decision) => {
+            let reason = match decision {
+                Decision::Untag => Reason::TagsComeBack(missing.clone()),
+                _ => Reason::Undone,
+            };
+            Verdict { is_there: true, tags_back: missing, ..Verdict::alone(version, Decision::Restore, reason) }
+        }
+        // that it lost tags before somebody deleted it is not to be undone by bringing it back
+        (false, Decision::Untag) => Verdict::alone(version, Decision::Keep, Reason::GoneSince),
+        (false, _) => Verdict { tags_back: missing, ..Verdict::alone(version, Decision::Restore, Reason::Undone) },
+    }
+}
+
+/// For each place what comes back right before it. What an image lists goes one by one, the deepest
+/// first, and so does what refers to it.
+fn order(entries: &[VersionReport], verdicts: &[Verdict]) -> HashMap<usize, usize> {
+    let mut chains: BTreeMap<(u64, Wave), Vec<usize>> = BTreeMap::new();
+    for (place, (entry, verdict)) in entries.iter().zip(verdicts).enumerate() {
+        if verdict.decision == Decision::Restore && !verdict.is_there {
+            chains.entry((entry.via.unwrap_or(entry.id), Wave::of(entry))).or_default().push(place);
+        }
+    }
+    let mut before = HashMap::new();
+    for chain in chains.values_mut() {
+        // without a time it went last; and what is listed is pushed before what lists it
+        let last_gone_first = |place: &usize| {
+            let VersionReport { at, created_at, id, .. } = &entries[*place];
+            (std::cmp::Reverse(at.unwrap_or(Timestamp::MAX)), *created_at, *id)
+        };
+        chain.sort_by_key(last_gone_first);
+        before.extend(chain.windows(2).map(|pair| (pair[1], pair[0])));
+    }
+    before
+}
+
+/// When a version comes back: all parts that images list, then the images, then what refers to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wave {
+    /// Listed by an image.
+    Children,
+    /// An image, or anything else that hangs on nothing.
+    Roots,
+    /// Refers to an image.
+    Referrers,
+}
+
+impl Wave {
+    /// In their order.
+    pub(crate) const ALL: [Self; 3] = [Self::Children, Self::Roots, Self::Referrers];
+
+    pub(crate) fn of(entry: &VersionReport) -> Self {
+        match (entry.via, entry.role) {
+            (None, _) => Self::Roots,
+            (Some(_), Role::Referrer) => Self::Referrers,
+            (Some(_), Role::Child | Role::Root) => Self::Children,
+        }
+    }
+}
