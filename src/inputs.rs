@@ -5,7 +5,6 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use globset::GlobMatcher;
 use jiff::SignedDuration;
 use regex::Regex;
 use reqwest::Url;
@@ -120,9 +119,39 @@ pub struct PackageSelection {
     /// Plain names, in the order given, each once.
     pub names: Vec<String>,
     /// Patterns with `*` and `?`, which also match `/`.
-    pub globs: Vec<GlobMatcher>,
+    pub globs: Vec<Glob>,
     /// What `!glob` takes away, from the names as well.
-    pub taken_away: Vec<GlobMatcher>,
+    pub taken_away: Vec<Glob>,
+}
+
+/// A pattern in which `*` stands for any characters and `?` for one, slashes too.
+#[derive(Debug)]
+pub struct Glob {
+    text: String,
+    regex: Regex,
+}
+
+impl Glob {
+    /// Reads a pattern; every text is one.
+    ///
+    /// # Errors
+    ///
+    /// One that is too long.
+    fn new(text: &str) -> Result<Self, String> {
+        let escaped = regex::escape(text).replace(r"\*", ".*").replace(r"\?", ".");
+        let regex = tag_pattern::compile(&format!("(?s)^(?:{escaped})$"))?;
+        Ok(Self { text: text.to_owned(), regex })
+    }
+
+    /// The pattern as the user wrote it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a name is like it.
+    pub fn is_match(&self, name: &str) -> bool {
+        self.regex.is_match(name)
+    }
 }
 
 /// Whole packages or their versions.
@@ -203,6 +232,13 @@ pub struct Rules {
     pub delete_empty_package: bool,
     /// `limit`: at most this many images in this run.
     pub limit: Option<usize>,
+}
+
+impl Rules {
+    /// Whether anything selects versions, and does not just narrow.
+    pub fn selects(&self) -> bool {
+        self.tags.is_some() || self.tag_status.is_some() || self.version_ids.is_some() || self.sweeps.any()
+    }
 }
 
 /// What becomes of a version of which only some tags match `tags`.

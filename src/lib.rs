@@ -26,6 +26,7 @@ pub mod failure;
 pub mod github;
 pub mod graph;
 pub mod inputs;
+pub mod inventory;
 pub mod manifest;
 pub mod model;
 pub mod owner;

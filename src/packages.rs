@@ -95,7 +95,7 @@ impl Reader<'_> {
                     "packages: no {} package of {} matches {}",
                     self.inputs.package_type,
                     self.owner.login,
-                    glob.glob()
+                    glob.text()
                 ));
             }
         }

@@ -178,6 +178,7 @@ impl PackagePlan {
             decision: self.decision,
             error,
             refused,
+            inventory: None,
             versions,
         }
     }

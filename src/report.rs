@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::PackageType;
+use crate::{inventory::Inventory, model::PackageType};
 
 pub mod earlier;
 pub mod file;
@@ -49,6 +49,10 @@ pub struct Report {
     pub counts: Counts,
     /// In the order they are worked on.
     pub packages: Vec<PackageReport>,
+    /// With `mode: report`, for images: the owner's packages of the old Docker registry that could not
+    /// move to the container registry, since something is in their way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<Vec<Conflict>>,
     /// What the user should know although nothing failed. Not part of the file.
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -142,7 +146,7 @@ pub struct Counts {
 
 impl Counts {
     /// Counts what the packages' versions came to.
-    fn of(packages: &[PackageReport], dry_run: bool) -> Self {
+    fn of(packages: &[PackageReport], changes_nothing: bool) -> Self {
         let mut counts = Self::default();
         for version in packages.iter().flat_map(|package| &package.versions) {
             if !version.decision.is_selected() {
@@ -152,7 +156,7 @@ impl Counts {
             counts.selected += 1;
             match version.outcome {
                 Some(Outcome::Retained) => counts.retained += 1,
-                _ if dry_run => {}
+                _ if changes_nothing => {}
                 Some(Outcome::Done | Outcome::Gone) => match version.decision {
                     Decision::Restore => counts.restored += 1,
                     Decision::Untag => counts.untagged += 1,
@@ -170,18 +174,23 @@ impl Counts {
 impl Report {
     /// Brings the counts up to what the versions say.
     pub fn recount(&mut self) {
-        self.counts = Counts::of(&self.packages, self.dry_run);
+        self.counts = Counts::of(&self.packages, self.changes_nothing());
+    }
+
+    /// Whether the run only says what would be done.
+    pub fn changes_nothing(&self) -> bool {
+        self.dry_run || self.mode == Mode::Report
     }
 
     /// Closes the books: what was planned and not tried was skipped, and the status follows from
     /// what happened. `cut_short` says why not everything was tried, if so.
     pub fn finish(&mut self, cut_short: Option<CutShort>, finished_at: Timestamp) {
         let why = cut_short.map(CutShort::why_not_tried);
-        let mut unsettled = false;
+        let (mut unsettled, changes_nothing) = (false, self.changes_nothing());
         for package in &mut self.packages {
             let held = package.error.is_some().then_some("not tried: see the package's error");
             for version in &mut package.versions {
-                if version.outcome == Some(Outcome::Planned) && !self.dry_run {
+                if version.outcome == Some(Outcome::Planned) && !changes_nothing {
                     version.outcome = Some(Outcome::Skipped);
                     version.error = held.or(why).map(str::to_owned);
                 }
@@ -228,6 +237,16 @@ impl CutShort {
     }
 }
 
+/// A package that is in conflict with the migration from the Docker registry
+/// (<https://docs.github.com/rest/packages/packages>, "docker/conflicts").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Its name there, `owner/repository/image` or shorter.
+    pub name: String,
+    /// `public`, `private`, … where known.
+    pub visibility: Option<String>,
+}
+
 /// One package of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PackageReport {
@@ -247,6 +266,9 @@ pub struct PackageReport {
     /// Whether a guard held this package back (then `error` says which). Not part of the file.
     #[serde(skip)]
     pub refused: bool,
+    /// With `mode: report`: what is in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Inventory>,
     /// Every version in question, newest first.
     pub versions: Vec<VersionReport>,
 }

@@ -15,6 +15,7 @@ use crate::{
     failure::ReadError,
     github::GitHub,
     inputs::{self, Environment, Inputs, Target},
+    inventory,
     model::{Owner, PackageType},
     packages::Read,
     plan::{self, Hold, Plan},
@@ -150,7 +151,7 @@ impl Run {
             }
             None => {}
         }
-        if self.inputs.dry_run || known.is_empty() {
+        if self.report.changes_nothing() || known.is_empty() {
             return unread;
         }
         if let Some(Err(error)) = self.file.as_ref().map(|file| file.write(&self.report)) {
@@ -208,6 +209,10 @@ impl Run {
                 Err(ReadError::Failed(why)) => failed.push(unreadable(self.inputs.package_type, name, why)),
             }
         }
+        let inventories: Vec<_> = match self.inputs.mode {
+            Mode::Report => listings.iter().map(|listing| Some(inventory::of(listing, now))).collect(),
+            Mode::Delete | Mode::Restore => listings.iter().map(|_| None).collect(),
+        };
         let mismatch = listings.iter().find_map(plan::mismatch);
         let Inputs { rules, guards, mode, .. } = &self.inputs;
         let Plan { mut packages, warnings } = match (mode, self.inputs.target, &self.inputs.earlier) {
@@ -229,11 +234,11 @@ impl Run {
             );
             packages.iter_mut().for_each(|package| package.hold = Some(Hold::Refused(why.clone())));
         }
-        for (mut package, known) in packages.into_iter().zip(&mut known) {
+        for ((mut package, inventory), known) in packages.into_iter().zip(inventories).zip(&mut known) {
             known.manifests = std::mem::take(&mut package.manifests);
             known.deleted = std::mem::take(&mut package.deleted);
             known.active = std::mem::take(&mut package.there);
-            self.report.packages.push(package.into_report());
+            self.report.packages.push(PackageReport { inventory, ..package.into_report() });
         }
         self.report.packages.extend(failed);
         self.report.recount();
@@ -265,7 +270,7 @@ impl Run {
 
     fn tell_plan(&self) {
         for package in &self.report.packages {
-            tell::plan::plan(&self.log, package, self.inputs.dry_run);
+            tell::plan::plan(&self.log, package, self.report.changes_nothing());
             if let Some(error) = &package.error {
                 self.log.error(&format!("{} {}: {error}", package.package_type, package.name));
             }
@@ -374,6 +379,7 @@ fn unreadable(package_type: PackageType, name: String, error: String) -> Package
         decision: None,
         error: Some(error),
         refused: false,
+        inventory: None,
         versions: Vec::new(),
     }
 }
@@ -408,6 +414,7 @@ fn nothing_begun(started_at: Timestamp) -> Report {
         inputs: std::collections::BTreeMap::new(),
         counts: crate::report::Counts::default(),
         packages: Vec::new(),
+        conflicts: None,
         warnings: Vec::new(),
         errors: Vec::new(),
         path: None,

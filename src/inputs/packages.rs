@@ -1,9 +1,7 @@
 //! Which packages are meant: names, patterns, and what is taken away.
 
-use globset::{Glob, GlobMatcher};
-
 use super::{
-    Environment, PackageSelection, Target,
+    Environment, Glob, PackageSelection, Target,
     raw::RawInputs,
     read::{Complaints, Wider},
     value,
@@ -32,7 +30,7 @@ pub(super) fn packages(
             None if raw.from_report.is_some() => {}
             // an inventory is of everything there is
             None if mode == Mode::Report && wider.target == Target::Versions => {
-                selection.globs.extend(glob("*"));
+                selection.globs.extend(Glob::new("*"));
             }
             None => complaints.add("packages", format!("it is empty: name the {package_type} packages, one a line")),
         }
@@ -47,11 +45,11 @@ pub(super) fn packages(
         let pattern = if is_container { pattern.to_lowercase() } else { pattern.to_owned() };
         if let Some(fault) = fault_of_name(&pattern) {
             complaints.add("packages", fault);
-        } else if taken_away || pattern.contains(['*', '?', '[', '{']) {
-            match glob(&pattern) {
+        } else if taken_away || pattern.contains(['*', '?']) {
+            match Glob::new(&pattern) {
                 Ok(glob) if taken_away => selection.taken_away.push(glob),
                 Ok(glob) => selection.globs.push(glob),
-                Err(error) => complaints.add("packages", error),
+                Err(error) => complaints.add("packages", format!("{pattern}: {error}")),
             }
         } else if !selection.names.contains(&pattern) {
             selection.names.push(pattern);
@@ -79,11 +77,6 @@ fn fault_of_name(name: &str) -> Option<String> {
     let climbs = name.split('/').any(|part| matches!(part, "." | ".."));
     let odd = name.is_empty() || climbs || name.chars().any(char::is_control) || name != bare;
     odd.then(|| format!("{name:?} is not the name of a package"))
-}
-
-/// A pattern in which `*` and `?` match a slash too.
-fn glob(pattern: &str) -> Result<GlobMatcher, String> {
-    Glob::new(pattern).map(|glob| glob.compile_matcher()).map_err(|error| format!("{pattern}: {}", error.kind()))
 }
 
 /// Turns what was given beside a report into names of it: all of them, or those that it narrows to.

@@ -319,7 +319,13 @@ impl Draft {
         };
         let Some(planned) = &self.planned else { return verdict };
         let needer = outlook.needed[place].filter(|_| matches!(verdict.reason, Reason::NeededBy(_)));
-        planned.hold_to(verdict, needer.is_some_and(|needer| planned.takes(self.versions[needer].id)))
+        let is_left_for_later = |needer| matches!(self.withheld.get(&needer), Some((_, Reason::Limit(_))));
+        match needer {
+            // it goes along with what needs it, in the next run
+            Some(needer) if is_left_for_later(needer) => verdict,
+            Some(needer) => planned.hold_to(verdict, planned.takes(self.versions[needer].id)),
+            None => planned.hold_to(verdict, false),
+        }
     }
 
     fn decision(&self, place: usize, outlook: &Outlook) -> (Decision, Reason) {
@@ -352,7 +358,9 @@ impl Draft {
             (Ok(_), Some(needed)) => needed,
             (Ok(pick), None) => pick.reason,
             // that it is untagged, or hangs on another, says less than who needs it
-            (Err(Reason::NotTagged | Reason::NotSwept | Reason::RefersTo(_)), Some(needed)) => needed,
+            (Err(Reason::NothingAsked | Reason::NotTagged | Reason::NotSwept | Reason::RefersTo(_)), Some(needed)) => {
+                needed
+            }
             (Err(reason), _) => reason,
         };
         (Decision::Keep, reason)

@@ -88,6 +88,7 @@ pub(super) fn ruling(
     let selected = match (&rules.version_ids, subject) {
         (Some(wanted), _) if names(wanted, version) => Ok(Pick { reason: Reason::Named, untag: Vec::new() }),
         (Some(_), _) => Err(Reason::NotNamed),
+        (None, _) if !rules.selects() => Err(Reason::NothingAsked),
         (None, _) if rules.tags.is_none() && rules.tag_status.is_none() => Err(Reason::NotSwept),
         (None, Some(subject)) => Err(Reason::RefersTo(subject)),
         (None, None) => matching(&own, rules),

@@ -104,6 +104,8 @@ pub enum Reason {
     Orphaned(Vec<String>),
     /// The rules pick it, and the package is left alone as a whole.
     Held,
+    /// Nothing is asked for: an inventory only tells.
+    NothingAsked,
     /// Only litter is asked for, and it is none.
     NotSwept,
     /// It is listed, and the registry says that there is no such manifest.
@@ -170,6 +172,7 @@ impl fmt::Display for Reason {
                 write!(formatter, "{} is gone, to which it refers (delete-orphaned-images)", subjects.join(", "))
             }
             Self::Held => write!(formatter, "nothing of the package goes: see its error"),
+            Self::NothingAsked => write!(formatter, "nothing selects it"),
             Self::NotSwept => write!(formatter, "not of the kind that is asked for"),
             Self::Dangling => write!(formatter, "listed, but the registry knows no such manifest"),
             Self::Limit(limit) => write!(formatter, "left for the next run (limit {limit})"),

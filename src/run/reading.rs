@@ -11,12 +11,13 @@ use crate::{
     apply::TELL_EVERY,
     failure::ReadError,
     github::GitHub,
-    model::Owner,
+    inventory,
+    model::{Owner, Package, PackageType},
     owner,
     packages::{Read, Reader},
     plan::{self, Listing},
     registry::{Registry, Unreadable},
-    report::Mode,
+    report::{Conflict, Mode},
     tell::{self, log::Log},
 };
 
@@ -29,6 +30,9 @@ impl Run {
         let (clock, log) = (Rc::clone(&self.clock), Rc::clone(&self.log));
         let reader = Reader { github, owner: &owner, inputs: &self.inputs, clock, log };
         let mut read = reader.read_all().await?;
+        if self.inputs.mode == Mode::Report {
+            self.look_for_conflicts(github, &owner).await?;
+        }
         let now = github.date().map_or(self.clock.now(), |date| date.min(self.clock.now()));
         self.report.now = Some(now);
         self.log.line(&format!("now is {now:.0}: all ages count from here"));
@@ -45,6 +49,28 @@ impl Run {
         Ok((owner, read))
     }
 
+    /// Asks which packages of the old Docker registry could not move to the container registry.
+    async fn look_for_conflicts(&mut self, github: &GitHub, owner: &Owner) -> Result<(), ReadError> {
+        if !matches!(self.inputs.package_type, PackageType::Container | PackageType::Docker) {
+            return Ok(());
+        }
+        match github.docker_conflicts(owner).await {
+            Ok(packages) => {
+                let conflicts =
+                    packages.into_iter().map(|Package { name, visibility, .. }| Conflict { name, visibility });
+                self.report.conflicts = Some(conflicts.collect());
+            }
+            Err(failure) => match failure.cuts_short() {
+                Some(cut_short) => return Err(ReadError::CutShort(cut_short, failure.to_string())),
+                None => self.warn(format!(
+                    "the packages in conflict with the Docker migration are not known: {}",
+                    failure.explained()
+                )),
+            },
+        }
+        Ok(())
+    }
+
     /// Reads the manifests of a package if a decision depends on them. Where they cannot be read,
     /// the package is left alone.
     async fn read_manifests(
@@ -55,21 +81,30 @@ impl Run {
         now: Timestamp,
     ) -> Result<(), ReadError> {
         let rules = &self.inputs.rules;
-        if !plan::depends_on_manifests(listing, rules, now) {
+        let is_inventory = self.inputs.mode == Mode::Report && listing.package.package_type == PackageType::Container;
+        if !is_inventory && !plan::depends_on_manifests(listing, rules, now) {
             return Ok(());
         }
-        let Listing { package, versions, manifests, unreadable, .. } = listing;
+        let Listing { package, versions, manifests, .. } = listing;
         let mut read = registry.complete(owner, package, versions, manifests).await;
         if read.is_ok() {
-            let in_doubt = plan::digests_in_doubt(versions, manifests, rules, now);
-            read = registry.confirm_absent(owner, package, in_doubt, manifests).await;
+            let in_doubt = match is_inventory {
+                true => inventory::digests_in_doubt(listing),
+                false => plan::digests_in_doubt(&listing.versions, &listing.manifests, rules, now),
+            };
+            read = registry.confirm_absent(owner, &listing.package, in_doubt, &mut listing.manifests).await;
         }
         match read {
             Ok(()) => {}
             Err(Unreadable::CutShort(cut_short, failure)) => {
                 return Err(ReadError::CutShort(cut_short, failure.to_string()));
             }
-            Err(Unreadable::Failed(why)) => *unreadable = Some(format!("nothing of this package was deleted: {why}")),
+            Err(Unreadable::Failed(why)) if is_inventory => {
+                listing.unreadable = Some(format!("what its images consist of is not known: {why}"));
+            }
+            Err(Unreadable::Failed(why)) => {
+                listing.unreadable = Some(format!("nothing of this package was deleted: {why}"));
+            }
         }
         Ok(())
     }

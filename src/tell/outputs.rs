@@ -24,7 +24,7 @@ struct Item<'a> {
 pub fn values(report: &Report) -> Vec<(&'static str, String)> {
     let counts = report.counts;
     let done = |version: &VersionReport| matches!(version.outcome, Some(Outcome::Done | Outcome::Gone));
-    let live = !report.dry_run;
+    let live = !report.changes_nothing();
     vec![
         ("status", report.status.as_str().to_owned()),
         ("selected", counts.selected.to_string()),

@@ -8,19 +8,25 @@ use super::{
     log::Log,
     text::{short_name, shorten, tag_list},
 };
-use crate::report::{Decision, Mode, Outcome, PackageReport, Report, Status, VersionReport};
+use crate::{
+    inventory::Inventory,
+    report::{Decision, Mode, Outcome, PackageReport, Report, Status, VersionReport},
+};
 
 /// The most lines of a kind that a package gets; the report has all.
 const MOST_LINES: usize = 1_000;
 
 /// Tells what will happen in a package and why.
-pub fn plan(log: &Log, package: &PackageReport, dry_run: bool) {
+pub fn plan(log: &Log, package: &PackageReport, changes_nothing: bool) {
     let selected = selected_by_image(package);
-    let title = format!("{} {}: {}", package.package_type, package.name, headline(package, dry_run));
+    let title = format!("{} {}: {}", package.package_type, package.name, headline(package, changes_nothing));
     log.group(&title);
+    if let Some(inventory) = &package.inventory {
+        log.line(&format!("  {}", contents(inventory)));
+    }
     for version in selected.iter().take(MOST_LINES) {
         let part = if version.via.is_some() { "+ " } else { "" };
-        log.line(&format!("  {:<8} {part}{} - {}", word(version, dry_run), label(version), version.reason));
+        log.line(&format!("  {:<8} {part}{} - {}", word(version, changes_nothing), label(version), version.reason));
     }
     more(log, selected.len(), "that go");
     let kept: Vec<_> = package.versions.iter().filter(|version| !version.decision.is_selected()).collect();
@@ -62,21 +68,32 @@ fn more(log: &Log, count: usize, of_what: &str) {
 }
 
 /// What happens (or happened) in a package, in a few words.
-pub(super) fn headline(package: &PackageReport, dry_run: bool) -> String {
-    let count = |decision| package.versions.iter().filter(|version| version.decision == decision).count();
+pub(super) fn headline(package: &PackageReport, changes_nothing: bool) -> String {
+    let is_counted = |version: &VersionReport, decision| version.decision == decision && !is_settled(version);
+    let count = |decision| package.versions.iter().filter(|version| is_counted(version, decision)).count();
     let total = package.versions.len();
     if package.error.is_some() && total == 0 {
         return "could not be read".to_owned();
     }
     let is_planned = |version: &VersionReport| version.outcome == Some(Outcome::Planned);
     let is_over = package.versions.iter().any(|version| version.at.is_some());
-    let (go, come, off) = match (dry_run, is_over, package.versions.iter().any(is_planned)) {
+    let (go, come, off) = match (changes_nothing, is_over, package.versions.iter().any(is_planned)) {
         (true, ..) => ("would go", "would come back", "would come off"),
         (false, true, false) => ("were to go", "were to come back", "were to come off"),
         _ => ("go", "come back", "come off"),
     };
     let (deleted, restored) = (count(Decision::Delete), count(Decision::Restore));
     let (retained, untagged) = (count(Decision::Retain), count(Decision::Untag));
+    match (package.decision, changes_nothing) {
+        (Some(Decision::Restore), true) => return "would come back as a whole".to_owned(),
+        (Some(Decision::Restore), false) => return "comes back as a whole".to_owned(),
+        (Some(_), true) => return format!("would go as a whole, with {total} versions"),
+        (Some(_), false) => return format!("goes as a whole, with {total} versions"),
+        (None, _) => {}
+    }
+    if deleted + restored + retained + untagged == 0 && package.inventory.is_some() {
+        return format!("{total} versions, of which nothing is selected");
+    }
     if deleted + restored + retained + untagged == 0 {
         return format!("nothing to do, {total} versions stay as they are");
     }
@@ -93,14 +110,37 @@ pub(super) fn headline(package: &PackageReport, dry_run: bool) -> String {
     text
 }
 
-fn word(version: &VersionReport, dry_run: bool) -> &'static str {
-    match (version.decision, dry_run) {
+fn word(version: &VersionReport, changes_nothing: bool) -> &'static str {
+    match (version.decision, changes_nothing) {
+        _ if is_settled(version) => {
+            if version.outcome == Some(Outcome::Gone) {
+                "is gone"
+            } else {
+                "skipped"
+            }
+        }
         (Decision::Retain, _) => "retained",
         (Decision::Restore, _) => "restore",
         (Decision::Untag, _) => "untag",
         (_, true) => "would go",
         _ => "goes",
     }
+}
+
+/// Whether nothing had to be tried to know what became of it.
+fn is_settled(version: &VersionReport) -> bool {
+    matches!(version.outcome, Some(Outcome::Skipped | Outcome::Gone)) && version.at.is_none()
+}
+
+/// What is in a package, in a line.
+fn contents(inventory: &Inventory) -> String {
+    let Inventory { tagged, untagged, children, referrers, roots, oldest, newest, broken, .. } = inventory;
+    let mut text = format!("{tagged} tagged, {untagged} untagged, {children} parts of images, {referrers} referrers");
+    text.push_str(&format!("; {roots} roots"));
+    if let (Some(oldest), Some(newest)) = (oldest, newest) {
+        text.push_str(&format!("; {} to {}", oldest.strftime("%Y-%m-%d"), newest.strftime("%Y-%m-%d")));
+    }
+    text + &format!("; {} litter, {} broken", inventory.litter().count(), broken.len())
 }
 
 /// A version by its name, its tags where they say more, and its day.
@@ -146,7 +186,8 @@ fn span(seconds: f64) -> String {
 
 /// What a status means, in a sentence.
 pub(super) fn status_sentence(report: &Report) -> &'static str {
-    match (report.status, report.dry_run) {
+    match (report.status, report.changes_nothing()) {
+        (Status::Complete, true) if report.mode == Mode::Report => "This is an inventory: nothing was changed.",
         (Status::Complete, true) => "This was a dry run: nothing was changed.",
         (Status::Complete | Status::Running, _) => "All that was planned has been dealt with.",
         (Status::Partial, _) => {
@@ -171,7 +212,7 @@ pub(super) fn counts_sentence(report: &Report) -> String {
             parts.push(format!("{count} {word}"));
         }
     };
-    if report.dry_run {
+    if report.changes_nothing() {
         let versions = report.packages.iter().flat_map(|package| &package.versions);
         let untagged = versions.filter(|version| version.decision == Decision::Untag).count() as u64;
         let verb = if report.mode == Mode::Restore { "would come back" } else { "would be deleted" };
@@ -199,7 +240,9 @@ pub fn outcome(log: &Log, report: &Report) {
     match (deleted.count(), &report.path) {
         (0, Some(path)) => log.line(&format!("every version and its reason: {path}")),
         (0, None) => {}
-        (_, Some(path)) => log.line(&format!("to undo: {undo}; the summary has the step, {path} every id")),
+        (_, Some(path)) => {
+            log.line(&format!("to undo: keep {path}, and run with mode: restore and from-report: {path}; {undo}"));
+        }
         (_, None) => log.line(&format!("to undo: {undo}; the summary has the step")),
     }
 }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::report::{Decision, Mode, Outcome, PackageReport, Report, Status, VersionReport};
 
+mod inventory;
 mod page;
 mod tables;
 
@@ -48,6 +49,7 @@ pub fn render(report: &Report, budget: usize) -> String {
     let mut page = Page::new(budget.saturating_sub(TAIL_BYTES.min(budget / 2)));
     head(report, &mut page);
     notes(report, &mut page);
+    inventory::inventory(report, &mut page);
     tables::overview(report, &mut page);
     let mut left_out = 0;
     for package in report.packages.iter().filter(|package| tables::has_something_to_show(package)) {
@@ -71,7 +73,7 @@ pub fn render(report: &Report, budget: usize) -> String {
 }
 
 fn head(report: &Report, page: &mut Page) {
-    let sign = match (report.status, report.dry_run) {
+    let sign = match (report.status, report.changes_nothing()) {
         (Status::Complete | Status::Running, true) => "🔍",
         (Status::Complete | Status::Running, false) => "✅",
         (Status::Partial, _) => "⏳",
@@ -130,8 +132,8 @@ fn alert(kind: &str, notes: &[String], page: &mut Page) {
 
 /// The steps that bring back what went.
 fn undo(report: &Report, page: &mut Page) {
+    let done = |outcome| matches!(outcome, Some(Outcome::Done | Outcome::Unknown));
     let gone = |package: &PackageReport| -> Vec<u64> {
-        let done = |outcome| matches!(outcome, Some(Outcome::Done | Outcome::Unknown));
         let gone =
             package.versions.iter().filter(|version| version.decision == Decision::Delete && done(version.outcome));
         gone.map(|version| version.id).collect()
@@ -145,21 +147,39 @@ fn undo(report: &Report, page: &mut Page) {
         "### Undo\n\nGitHub keeps deleted versions for 30 days. The same action brings them back with these inputs; the \
          token must be allowed to write the packages (`write:packages`, or the role Admin for `GITHUB_TOKEN`).\n\n",
     );
+    if let Some(path) = &report.path {
+        page.push(&format!(
+            "With the report of this run, kept as an artifact: everything, whole images and tags too.\n\n{}",
+            fenced(
+                "yaml",
+                &format!(
+                    "with:\n  mode: restore\n  owner: {}\n  from-report: {}\n",
+                    quoted(&report.owner),
+                    quoted(path)
+                )
+            )
+        ));
+        page.push("Without it:\n\n");
+    }
     for (package, ids) in packages.iter().take(MOST_UNDO_PACKAGES) {
         let mut yaml = format!(
-            "with:\n  mode: restore\n  owner: {}\n  package-type: {}\n  packages: {}\n  version-ids: |\n",
+            "with:\n  mode: restore\n  owner: {}\n  package-type: {}\n  packages: {}\n",
             quoted(&report.owner),
             package.package_type,
             quoted(&package.name)
         );
-        for id in ids.iter().take(MOST_UNDO_IDS) {
-            yaml.push_str(&format!("    {id}\n"));
+        if package.decision == Some(Decision::Delete) {
+            yaml.push_str("  target: packages\n");
+        } else {
+            yaml.push_str("  version-ids: |\n");
+            for id in ids.iter().take(MOST_UNDO_IDS) {
+                yaml.push_str(&format!("    {id}\n"));
+            }
         }
-        if ids.len() > MOST_UNDO_IDS {
+        if ids.len() > MOST_UNDO_IDS && package.decision.is_none() {
             yaml.push_str(&format!("    # and {} more: the report file has every id\n", ids.len() - MOST_UNDO_IDS));
         }
-        let fence = "`".repeat(longest_run_of_backticks(&yaml).max(2) + 1);
-        page.push(&format!("{fence}yaml\n{yaml}{fence}\n\n"));
+        page.push(&fenced("yaml", &yaml));
     }
     if packages.len() > MOST_UNDO_PACKAGES {
         page.push(&format!(
@@ -167,6 +187,12 @@ fn undo(report: &Report, page: &mut Page) {
             packages.len() - MOST_UNDO_PACKAGES
         ));
     }
+}
+
+/// A block of code that nothing in it can end.
+fn fenced(language: &str, text: &str) -> String {
+    let fence = "`".repeat(longest_run_of_backticks(text).max(2) + 1);
+    format!("{fence}{language}\n{text}{fence}\n\n")
 }
 
 /// The commands that put tags back which were taken off: the images are there still.
@@ -189,8 +215,10 @@ fn put_tags_back(report: &Report, page: &mut Page) {
     }
     let more = commands.len().saturating_sub(MOST_UNDO_IDS);
     let commands: String = commands.into_iter().take(MOST_UNDO_IDS).collect();
-    let fence = "`".repeat(longest_run_of_backticks(&commands).max(2) + 1);
-    page.push(&format!("Tags that were taken off go back with:\n\n{fence}sh\n{commands}{fence}\n\n"));
+    page.push(&format!(
+        "Tags that were taken off go back with the report too, or with:\n\n{}",
+        fenced("sh", &commands)
+    ));
     if more > 0 {
         page.push(&format!("… and {more} more versions: the report file has every tag.\n\n"));
     }

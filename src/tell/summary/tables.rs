@@ -27,10 +27,10 @@ const LEAST_BYTES: usize = 8 * 1024;
 
 /// A table over all packages, where there are several.
 pub(super) fn overview(report: &Report, page: &mut Page) {
-    if report.packages.len() < 2 || !page.fits(LEAST_BYTES) {
+    if report.mode == Mode::Report || report.packages.len() < 2 || !page.fits(LEAST_BYTES) {
         return;
     }
-    let (done, is_done): (&str, fn(&VersionReport) -> bool) = match (report.dry_run, report.mode) {
+    let (done, is_done): (&str, fn(&VersionReport) -> bool) = match (report.changes_nothing(), report.mode) {
         (true, _) => ("Selected", |version| version.decision.is_selected() && version.decision != Decision::Retain),
         (false, Mode::Restore) => ("Restored", is_done),
         (false, _) => ("Deleted", is_done),
@@ -70,7 +70,7 @@ fn is_done(version: &VersionReport) -> bool {
 
 /// Whether a package has more to show than that all of it stays.
 pub(super) fn has_something_to_show(package: &PackageReport) -> bool {
-    !package.versions.is_empty()
+    !package.versions.is_empty() || package.decision.is_some()
 }
 
 /// What went and why, what stays and why. Tells whether there was room for it.
@@ -79,7 +79,7 @@ pub(super) fn package(report: &Report, package: &PackageReport, page: &mut Page)
         return false;
     }
     let name = html(&shorten(&package.name, 200));
-    page.force(&format!("### {} {name}\n\n{}.\n\n", package.package_type, headline(package, report.dry_run)));
+    page.force(&format!("### {} {name}\n\n{}.\n\n", package.package_type, headline(package, report.changes_nothing())));
     not_done(package, page);
     let mut selected = selected_by_image(package);
     selected.sort_by_key(|version| rank(version.outcome));
@@ -172,25 +172,25 @@ fn row(report: &Report, package: &PackageReport, version: &VersionReport, with_t
         "| {} | {tags}{day} | {} | {} | {} |\n",
         html(&short_name(&version.name)),
         html(&shorten(&version.reason, LONGEST_TEXT)),
-        outcome(version, package, report.dry_run),
+        outcome(version, package, report.changes_nothing()),
         version.id,
     )
 }
 
-fn outcome(version: &VersionReport, package: &PackageReport, dry_run: bool) -> &'static str {
+fn outcome(version: &VersionReport, package: &PackageReport, changes_nothing: bool) -> &'static str {
     match (version.outcome, version.decision) {
         (Some(Outcome::Retained), _) => "**retained**",
         _ if package.refused => "refused",
-        (_, Decision::Restore) if dry_run => "would come back",
-        (_, Decision::Untag) if dry_run => "would lose tags",
+        (Some(Outcome::Gone), _) => "gone already",
+        (Some(Outcome::Skipped), _) => "skipped",
+        (_, Decision::Restore) if changes_nothing => "would come back",
+        (_, Decision::Untag) if changes_nothing => "would lose tags",
         (Some(Outcome::Done), Decision::Untag) => "tags taken off",
-        _ if dry_run => "would go",
+        _ if changes_nothing => "would go",
         (Some(Outcome::Done), Decision::Restore) => "restored",
         (Some(Outcome::Done), _) => "deleted",
-        (Some(Outcome::Gone), _) => "gone already",
         (Some(Outcome::Failed), _) => "**failed**",
         (Some(Outcome::Unknown), _) => "**unknown**",
-        (Some(Outcome::Skipped), _) => "skipped",
         (Some(Outcome::Planned) | None, _) => "",
     }
 }
