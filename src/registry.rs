@@ -199,8 +199,15 @@ impl Registry {
             let call = Call::new(Method::GET, address, None);
             return Err(call.failure(FailureKind::Status(404), "the registry does not give it out".to_owned()));
         };
-        self.push(repository, tag, &media_type, bytes).await?;
-        Ok(None)
+        match self.push(repository, tag, &media_type, bytes).await {
+            // one without an answer may have been heard all the same
+            Err(failure) if failure.perhaps_done => match self.raw(repository, tag).await {
+                Ok(Some((_, bytes))) if digest_of(&bytes) == digest => Ok(None),
+                Ok(_) => Err(Failure { perhaps_done: false, ..failure }),
+                Err(_) => Err(failure),
+            },
+            pushed => pushed.map(|()| None),
+        }
     }
 
     /// A manifest byte by byte, and its media type; `None` if the registry says there is none.
@@ -208,8 +215,10 @@ impl Registry {
         let address = self.address(&format!("v2/{repository}/manifests/{reference}"));
         let parse = |received: &Received, body: &[u8]| match received.status {
             200 => {
-                let media_type = received.header(CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
-                Ok(Some((media_type, body.to_vec())))
+                let media_type = received.header(CONTENT_TYPE.as_str());
+                // an outage may answer with a page, which is on no tag
+                Manifest::parse(media_type, body)?;
+                Ok(Some((media_type.unwrap_or_default().to_owned(), body.to_vec())))
             }
             404 if says(body, "MANIFEST_UNKNOWN") => Ok(None),
             status => Err(format!("status {status}")),

@@ -4,7 +4,7 @@
 //! (<https://docs.github.com/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps>);
 //! of other tokens nothing is known until GitHub answers.
 
-use crate::report::{Decision, Mode, Outcome, Report};
+use crate::report::{Decision, Mode, Outcome, PackageReport, Report};
 
 /// What the token lacks for the plan, with what to do about it; `None` if nothing is known to be
 /// missing, or nothing is planned.
@@ -19,8 +19,10 @@ pub fn missing_scope(scopes: Option<&str>, mode: Mode, report: &Report) -> Optio
         // a tag is taken off by pushing over it, and deleting that
         (_, Decision::Untag) => Some(&["write:packages", "delete:packages"][..]),
     });
+    let comes_back = |package: &PackageReport| package.decision == Some(Decision::Restore) && package.error.is_none();
+    let of_packages = report.packages.iter().filter(|package| comes_back(package)).map(|_| &["write:packages"][..]);
     let has = |needed: &str| had.split(',').any(|scope| scope.trim() == needed);
-    let missing = needed.flatten().find(|needed| !has(needed))?;
+    let missing = needed.chain(of_packages).flatten().find(|needed| !has(needed))?;
     Some(format!(
         "the token lacks the scope {missing} (it has: {had}). Add it to the personal access token (classic) under \
          Settings, Developer settings; nothing can be changed without it"

@@ -168,9 +168,8 @@ pub(super) async fn restore_package(github: &GitHub, owner: &Owner, package: &Pa
         Ok(_) => Change::done(),
         Err(look_up) if look_up.status() != Some(404) => unclear(&failure, &look_up),
         Err(_) => Change::failed_with(format!(
-            "the package could not be brought back: {}. GitHub restores a package for 30 days, and only while nothing \
-             else has taken its name",
-            failure.explained()
+            "the package could not be brought back: {failure}. GitHub restores a package for 30 days, and only while \
+             nothing else has taken its name; the token needs the right to write the package"
         )),
     }
 }

@@ -29,6 +29,9 @@ impl Applier<'_> {
             self.restore_package(index, package, known).await?;
         }
         for wave in Wave::ALL {
+            if wave == Wave::Roots {
+                self.leave_what_lacks_a_part(index);
+            }
             let queue = Queue::of_wave(&self.report.packages[index], wave);
             self.versions(index, package, known, queue).await?;
         }
@@ -37,6 +40,31 @@ impl Applier<'_> {
         }
         self.complete_images(index, package, known).await?;
         self.put_tags_back(index, package, known).await
+    }
+
+    /// An image of which a part did not come back stays deleted, and what refers to it: nobody is to pull
+    /// a broken one.
+    fn leave_what_lacks_a_part(&mut self, index: usize) {
+        let versions = &self.report.packages[index].versions;
+        let is_lost =
+            |entry: &&VersionReport| Wave::of(entry) == Wave::Children && is_awaited(entry) && !is_back(entry);
+        let lost: HashMap<u64, String> =
+            versions.iter().filter(is_lost).filter_map(|entry| Some((entry.via?, label(entry)))).collect();
+        let now = self.clock.now();
+        for entry in &mut self.report.packages[index].versions {
+            let part = lost.get(&entry.via.unwrap_or(entry.id)).filter(|_| Wave::of(entry) != Wave::Children);
+            let Some(part) = part.filter(|_| is_awaited(entry) && entry.outcome == Some(Outcome::Planned)) else {
+                continue;
+            };
+            entry.outcome = Some(Outcome::Skipped);
+            entry.at = Some(now);
+            entry.error = Some(format!(
+                "its part {part} did not come back, so the image stays deleted rather than broken. Run the job again; if \
+                 that part is lost for good, version-ids {} brings the rest back",
+                entry.id
+            ));
+            self.pulse.done += 1;
+        }
     }
 
     /// Brings a whole package back, with the versions it had when it went.
@@ -131,8 +159,7 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Reads manifests of what came back. The registry may take a while until it knows them again.
-    /// Returns why they are not known in the end.
+    /// Reads manifests of what came back. Returns why they are not known in the end.
     async fn read_again(
         &mut self,
         package: &Package,
@@ -145,13 +172,14 @@ impl Applier<'_> {
             if waited.is_err() {
                 return Err(Halt::Run(self.cut_short_by_wait()));
             }
-            why = match self.registry.complete(self.owner, package, back, &mut known.manifests).await {
-                Ok(()) => match back.iter().find(|version| known.manifests.absent.contains(&version.name)) {
-                    None => return Ok(Ok(())),
-                    Some(version) => format!("the registry knows no manifest {} yet", version.name),
-                },
-                Err(Unreadable::CutShort(cut_short, _)) => return Err(Halt::Run(cut_short)),
-                Err(Unreadable::Failed(why)) => why,
+            let read = self.registry.complete(self.owner, package, back, &mut known.manifests).await;
+            // the registry may take a while until it knows again what came back
+            let unknown = back.iter().find(|version| known.manifests.absent.contains(&version.name));
+            why = match (read, unknown) {
+                (Ok(()), None) => return Ok(Ok(())),
+                (Err(Unreadable::CutShort(cut_short, _)), _) => return Err(Halt::Run(cut_short)),
+                (_, Some(version)) => format!("the registry knows no manifest {}", version.name),
+                (Err(Unreadable::Failed(why)), None) => return Ok(Err(why)),
             };
         }
         Ok(Err(why))
@@ -271,7 +299,7 @@ impl Applier<'_> {
         let entry = self.report.packages[index].versions[place].clone();
         let repository = repository(self.owner, package);
         let (mut put, mut told) = (Vec::new(), Vec::new());
-        let mut failed = false;
+        let mut failed = None;
         for tag in &entry.tags_back {
             let bearer = known.active.iter().find(|version| version.tags.iter().flatten().any(|other| other == tag));
             match bearer {
@@ -286,10 +314,14 @@ impl Applier<'_> {
                 Ok(None) => put.push(tag.clone()),
                 Ok(Some(digest)) => told.push(format!("{tag} is on {digest} now, and stays there")),
                 Err(failure) => {
+                    let perhaps = failure.perhaps_done;
                     if let Some(cut_short) = failure.cuts_short() {
+                        if perhaps && entry.is_there {
+                            self.write_down(index, place, Outcome::Unknown, Some(format!("perhaps done: {failure}")));
+                        }
                         return Err(Halt::Run(cut_short));
                     }
-                    failed = true;
+                    failed = Some(if perhaps { Outcome::Unknown } else { Outcome::Failed });
                     told.push(not_put(&failure, self.registry.image(&repository), tag, &entry.name));
                 }
             }
@@ -301,10 +333,10 @@ impl Applier<'_> {
         let told = told.join("; ");
         if entry.is_there {
             let (outcome, error) = match (failed, told.is_empty(), put.is_empty()) {
-                (true, ..) => (Outcome::Failed, Some(told.clone())),
+                (Some(outcome), ..) => (outcome, Some(told.clone())),
                 // all its tags are on others now
-                (false, false, true) => (Outcome::Skipped, Some(told.clone())),
-                (false, is_all, _) => (Outcome::Done, (!is_all).then(|| told.clone())),
+                (None, false, true) => (Outcome::Skipped, Some(told.clone())),
+                (None, is_all, _) => (Outcome::Done, (!is_all).then(|| told.clone())),
             };
             self.write_down(index, place, outcome, error);
         } else if !told.is_empty() {
@@ -322,6 +354,11 @@ impl Applier<'_> {
         self.log.error(&error);
         self.report.errors.push(error);
     }
+}
+
+/// Whether it is deleted and to come back.
+fn is_awaited(entry: &VersionReport) -> bool {
+    entry.decision == Decision::Restore && !entry.is_there
 }
 
 /// Whether it came back, or was there already.

@@ -22,7 +22,18 @@ pub fn packages(listings: Vec<Listing>, rules: &Rules, guards: Guards, mode: Mod
     if mode != Mode::Restore {
         guard(&mut packages, guards);
     }
-    Plan { packages, warnings: Vec::new() }
+    let warnings = packages.iter().filter_map(is_kept).collect();
+    Plan { packages, warnings }
+}
+
+/// Who names a package means all of it: that it stays for a tag has to be seen.
+fn is_kept(package: &PackagePlan) -> Option<String> {
+    let reasons = package.verdicts.iter().map(|verdict| &verdict.reason);
+    let protected = reasons.into_iter().find(|reason| matches!(reason, Reason::Excluded { .. }))?;
+    Some(format!(
+        "{} {} stays as a whole: {protected}. If all of it is to go, set exclude-tags: none",
+        package.package.package_type, package.package.name
+    ))
 }
 
 fn coming_back(listing: Listing) -> PackagePlan {

@@ -44,8 +44,8 @@ fn of_package(listing: Listing, rules: &Rules, now: Timestamp) -> PackagePlan {
         Ok(reason) | Err(reason) => Verdict::alone(version, Decision::Keep, reason),
     });
     let mut verdicts: Vec<_> = coming.collect();
-    let active_ones = versions.iter().cloned().filter(|version| named.iter().any(|reference| is(reference, version)));
-    verdicts.extend(active_ones.map(|version| Verdict::alone(version, Decision::Keep, Reason::NotDeleted)));
+    let active_ones = versions.iter().filter(|version| named.iter().any(|reference| is(reference, version)));
+    verdicts.extend(active_ones.map(|version| Verdict::alone(version.clone(), Decision::Keep, Reason::NotDeleted)));
     PackagePlan { package, active, verdicts, hold, decision: None, deleted, there: versions, manifests }
 }
 

@@ -12,8 +12,12 @@ use crate::{
 /// What there is, and what is asked for.
 pub(crate) struct Scenario {
     pub(crate) world: fn() -> GitHub,
-    pub(crate) inputs: &'static [(&'static str, &'static str)],
+    pub(crate) inputs: Inputs,
+    /// A run before it, of which it has the report.
+    pub(crate) first: Option<Inputs>,
 }
+
+type Inputs = &'static [(&'static str, &'static str)];
 
 fn organization() -> GitHub {
     let scopes = ["read:packages", "write:packages", "delete:packages"];
@@ -46,8 +50,11 @@ fn small() -> GitHub {
 
 /// Every kind of call of a clean-up of images: owner, package, pages, tokens and manifests of the
 /// registry, deletions of roots, children and referrers, the look afterwards.
-pub(crate) const IMAGES: Scenario =
-    Scenario { world: three_pages, inputs: &[("package-type", "container"), ("packages", "app"), ("tags", "pr-.*")] };
+pub(crate) const IMAGES: Scenario = Scenario {
+    world: three_pages,
+    inputs: &[("package-type", "container"), ("packages", "app"), ("tags", "pr-.*")],
+    first: None,
+};
 
 /// A user's own packages, found by a pattern: `GET /user` and the listing of packages.
 pub(crate) const OWN_PACKAGES: Scenario = Scenario {
@@ -66,6 +73,7 @@ pub(crate) const OWN_PACKAGES: Scenario = Scenario {
         ("tags", "1\\..*"),
         ("keep-latest", "1"),
     ],
+    first: None,
 };
 
 /// Versions that come back.
@@ -80,6 +88,7 @@ pub(crate) const RESTORATION: Scenario = Scenario {
         github
     },
     inputs: &[("mode", "restore"), ("deleted-within", "3d")],
+    first: None,
 };
 
 /// Tags that come off: pushes to the registry, and copies that are deleted.
@@ -89,6 +98,7 @@ pub(crate) const UNTAGGING: Scenario = Scenario {
         organization().package("octo-org", "container", "app", aged(images(text)))
     },
     inputs: &[("package-type", "container"), ("packages", "app"), ("tags", "pr-.*"), ("partial-match", "untag")],
+    first: None,
 };
 
 /// A package that goes as a whole.
@@ -107,12 +117,14 @@ pub(crate) const WHOLE_PACKAGE: Scenario = Scenario {
         ("tags", "pr-.*"),
         ("delete-empty-package", "true"),
     ],
+    first: None,
 };
 
 /// A plan that grows old while the limit on points holds it up: it is looked at again.
 pub(crate) const AGED: Scenario = Scenario {
     world: small,
     inputs: &[("package-type", "container"), ("packages", "app"), ("tags", "pr-.*"), ("points-per-minute", "16")],
+    first: None,
 };
 
 /// Litter that the registry is asked about twice.
@@ -128,6 +140,39 @@ pub(crate) const SWEEP: Scenario = Scenario {
         ("delete-partial-images", "true"),
         ("delete-orphaned-images", "true"),
     ],
+    first: None,
+};
+
+/// Shared and nested parts, signatures, and a tag that comes off an image that stays.
+fn several() -> GitHub {
+    let text = "P[pr-1] -> pa,J · J -> ja · S[sha256-P.sig] · T[pr-2,v2] · V[v1] -> va,ja";
+    organization().package("octo-org", "container", "app", aged(images(text)))
+}
+
+const PULL_REQUESTS: Inputs = &[("tags", "pr-.*"), ("partial-match", "untag"), ("package-type", "container")];
+
+/// A plan that was reviewed.
+pub(crate) const APPLIED: Scenario = Scenario {
+    world: several,
+    inputs: &[],
+    first: Some(&[("tags", "pr-.*"), ("partial-match", "untag"), ("package-type", "container"), ("dry-run", "true")]),
+};
+
+/// A run that is taken back: versions, and a tag that is pushed.
+pub(crate) const UNDONE: Scenario =
+    Scenario { world: several, inputs: &[("mode", "restore")], first: Some(PULL_REQUESTS) };
+
+/// Packages that come back as a whole.
+pub(crate) const PACKAGES_BACK: Scenario = Scenario {
+    world: || {
+        let mut github = organization()
+            .package("octo-org", "container", "app", aged(images("P[pr-1] -> pa · Q[pr-2]")))
+            .package("octo-org", "container", "other", aged(images("V[v1]")));
+        github.packages.iter_mut().for_each(|package| package.deleted_at = Some(midnight()));
+        github
+    },
+    inputs: &[("mode", "restore"), ("target", "packages"), ("package-type", "container"), ("packages", "app,other")],
+    first: None,
 };
 
 impl Scenario {

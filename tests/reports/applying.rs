@@ -104,7 +104,8 @@ fn what_is_gone_already_counts_as_deleted_and_a_second_time_nothing_is_sent() {
 
 #[test]
 fn beside_a_report_inputs_only_add_protection() {
-    let cases: [(&[(&str, &str)], Option<&str>); 6] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+    let cases: [Case<'_>; 6] = [
         (&[("exclude-tags", "pr-2")], Some("pr-2")),
         (&[("limit", "1")], Some("pr-2")),
         (&[("max-deletions", "2")], None),

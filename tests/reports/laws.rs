@@ -26,7 +26,7 @@ fn packages() -> impl Strategy<Value = String> {
             let tags: Vec<_> = tags
                 .iter()
                 .filter(|tag| !is_latest(tag) || number == 0)
-                .map(|tag| if is_latest(&tag) { (*tag).to_owned() } else { format!("{tag}-{number}") })
+                .map(|tag| if is_latest(tag) { (*tag).to_owned() } else { format!("{tag}-{number}") })
                 .collect();
             let mut earlier: Vec<_> =
                 before.iter().filter(|_| number > 0).map(|it| format!("i{}", it % number)).collect();

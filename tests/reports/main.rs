@@ -53,7 +53,3 @@ fn state(simulator: &Simulator) -> BTreeSet<(u64, String, Vec<String>)> {
         })
         .collect()
 }
-
-fn meanwhile(change: impl Fn(&mut GitHub) + Send + Sync + 'static) -> Effect {
-    Effect::Meanwhile(std::sync::Arc::new(change))
-}

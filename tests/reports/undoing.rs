@@ -147,7 +147,7 @@ fn what_cannot_come_back_is_tried_once_and_told() {
 }
 
 #[test]
-fn an_image_that_lacks_a_part_for_good_is_told_to_be_incomplete() {
+fn an_image_that_lacks_a_part_stays_deleted_until_it_is_asked_for_by_its_id() {
     let simulator = Simulator::start(world(images("A[pr-1] -> a,b · V[v1]")));
     let ended = run(&simulator, &[("tags", "pr-.*")]);
     {
@@ -158,7 +158,14 @@ fn an_image_that_lacks_a_part_for_good_is_told_to_be_incomplete() {
     }
     let undone = undo(&simulator, &ended.report(), &[]);
     assert_eq!((undone.code, undone.output("status")), (Some(1), "failed"), "{}", undone.log);
-    assert!(undone.log.contains("came back incomplete"), "{}", undone.log);
+    assert_eq!((undone.count("failed"), undone.count("skipped")), (1, 1), "{}", undone.log);
+    assert!(simulator.github().broken_images().is_empty());
+    let error = undone.version("pr-1")["error"].as_str().expect("an error").to_owned();
+    let id = undone.version("pr-1")["id"].to_string();
+    assert!(error.contains(&format!("version-ids {id} brings the rest back")), "{error}");
+    let asked = run(&simulator, &[("mode", "restore"), ("version-ids", &id)]);
+    assert_eq!((asked.code, asked.count("restored")), (Some(1), 1), "{}", asked.log);
+    assert!(asked.log.contains("came back incomplete"), "{}", asked.log);
 }
 
 #[test]

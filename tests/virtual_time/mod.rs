@@ -131,6 +131,11 @@ impl Write for Page {
 /// Runs the action's own pipeline on the docker package `app` of `octo-org`, one request at a time,
 /// unless the inputs say otherwise.
 pub fn run_step(clock: &VirtualClock, url: &str, inputs: &[(&str, &str)]) -> Ended {
+    run_step_with(clock, url, inputs, None)
+}
+
+/// The same with the report of an earlier run.
+pub fn run_step_with(clock: &VirtualClock, url: &str, inputs: &[(&str, &str)], earlier: Option<&Value>) -> Ended {
     let folder = tempfile::tempdir().expect("a folder");
     let mut variables = BTreeMap::from([
         ("INPUT_TOKEN".to_owned(), TOKEN.to_owned()),
@@ -140,6 +145,12 @@ pub fn run_step(clock: &VirtualClock, url: &str, inputs: &[(&str, &str)]) -> End
         ("INPUT_CONCURRENCY".to_owned(), "1".to_owned()),
         ("GITHUB_API_URL".to_owned(), url.to_owned()),
     ]);
+    if let Some(report) = earlier {
+        fs::write(folder.path().join("earlier.json"), report.to_string()).expect("a report");
+        // what the report says of its own
+        variables.retain(|name, _| !matches!(name.as_str(), "INPUT_PACKAGE-TYPE" | "INPUT_PACKAGES"));
+        variables.insert("INPUT_FROM-REPORT".to_owned(), "earlier.json".to_owned());
+    }
     variables
         .extend(inputs.iter().map(|(name, value)| (format!("INPUT_{}", name.to_uppercase()), (*value).to_owned())));
     let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
