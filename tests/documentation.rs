@@ -92,12 +92,27 @@ fn every_example_of_the_readme_is_accepted_by_the_binary() {
             let given = inputs.iter().filter(|(_, value)| !value.contains("${{ secrets"));
             let given = given.map(|(name, value)| (name, value.replace("${{ github.event.number }}", "42")));
             let step = given.fold(Step::new(simulator.url()), |step, (name, value)| step.input(name, &value));
+            if let Some(path) = inputs.get("from-report") {
+                let report = an_empty_report(simulator.url());
+                fs::write(step.workspace().join(path), report.to_string()).expect("a report");
+            }
             let ended = step.run();
             // the inputs are fine when GitHub is asked: this one knows no token
             assert!(ended.log.contains("401: Bad credentials"), "{block}\n{}", ended.log);
         }
     }
     assert!(steps >= 10);
+}
+
+/// What a run leaves behind that found no package.
+fn an_empty_report(api_url: &str) -> Value {
+    serde_json::json!({
+        "schema": 1, "tool": "tidy-packages 0.1.0", "mode": "delete", "dry_run": true, "status": "complete",
+        "owner": "octo-org", "api_url": api_url, "repository": null, "run_id": null, "now": null,
+        "started_at": "2026-11-23T04:23:00Z", "finished_at": "2026-11-23T04:23:07Z", "inputs": {}, "packages": [],
+        "counts": {"selected": 0, "deleted": 0, "untagged": 0, "restored": 0, "retained": 0, "failed": 0, "skipped": 0,
+            "kept": 0},
+    })
 }
 
 /// Every `with:` of a piece of a workflow, for each job of its matrix.

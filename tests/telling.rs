@@ -168,21 +168,28 @@ fn a_summary_with_little_room_is_still_whole() {
 }
 
 #[test]
-fn the_undo_step_is_one_that_works() {
-    let github = world("npm", vec![Version::new("1"), Version::new("2").days_old(1.0)])
-        .token(TOKEN, Token::classic("octocat", &["delete:packages", "write:packages"]));
-    let simulator = Simulator::start(github);
-    let ended = Step::new(simulator.url()).inputs("package-type=npm packages=app tags=1").run();
-    let yaml: String = ended.summary.split("```").nth(1).unwrap_or_default().trim_start_matches("yaml").to_owned();
-    let with: Value = serde_saphyr::from_str(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
-    let inputs = with["with"].as_object().cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let undo = inputs.iter().fold(Step::new(simulator.url()), |step, (name, value)| step.input(name, &text(value)));
-    let undone = undo.run();
-    assert_eq!((undone.code, undone.count("restored")), (Some(0), 1), "{}", undone.log);
-    let mut left = simulator.github().left("app");
-    left.sort();
-    assert_eq!(left, ["1", "2"]);
+fn the_undo_steps_are_ones_that_work() {
+    // with the report of the run, and without it
+    for number in [1, 3] {
+        let github = world("npm", vec![Version::new("1"), Version::new("2").days_old(1.0)])
+            .token(TOKEN, Token::classic("octocat", &["delete:packages", "write:packages"]));
+        let simulator = Simulator::start(github);
+        let ended = Step::new(simulator.url()).inputs("package-type=npm packages=app tags=1").run();
+        let yaml: String =
+            ended.summary.split("```").nth(number).unwrap_or_default().trim_start_matches("yaml").to_owned();
+        let with: Value = serde_saphyr::from_str(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
+        let inputs = with["with"].as_object().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let undo = inputs.iter().fold(Step::new(simulator.url()), |step, (name, value)| step.input(name, &text(value)));
+        if let Some(path) = inputs.get("from-report") {
+            std::fs::write(undo.workspace().join(text(path)), ended.report().to_string()).expect("a report");
+        }
+        let undone = undo.run();
+        assert_eq!((undone.code, undone.count("restored")), (Some(0), 1), "{yaml}: {}", undone.log);
+        let mut left = simulator.github().left("app");
+        left.sort();
+        assert_eq!(left, ["1", "2"]);
+    }
 }
 
 proptest! {

@@ -1,0 +1,96 @@
+//! The workflows of `.github/examples` do what they say: their steps are run one after another, with
+//! artifacts handed on, as a runner would.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde_json::Value;
+
+mod runner;
+mod simulator;
+
+use runner::{Ended, Step, TOKEN};
+use simulator::{GitHub, Simulator, Token, images};
+
+/// Artifacts by name: the name of a file, and what is in it.
+type Artifacts = BTreeMap<String, (String, Vec<u8>)>;
+
+fn workflow(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/examples").join(name);
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Runs the steps of a job: ours for real, and what stands around it by its meaning.
+fn run(job: &Value, simulator: &Simulator, artifacts: &mut Artifacts) -> Ended {
+    let mut workspace: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut ended = None;
+    for step in job["steps"].as_array().expect("steps") {
+        let uses = step["uses"].as_str().expect("an action");
+        let text = |name: &str| step["with"][name].as_str().map(str::to_owned);
+        if uses.starts_with("actions/download-artifact@") {
+            let name = text("name").expect("a name");
+            let (file, bytes) = artifacts.get(&name).unwrap_or_else(|| panic!("no artifact {name}"));
+            workspace.insert(file.clone(), bytes.clone());
+        } else if uses.starts_with("actions/upload-artifact@") {
+            let (name, path) = (text("name").expect("a name"), text("path").expect("a path"));
+            let bytes = workspace.get(&path).unwrap_or_else(|| panic!("no file {path}")).clone();
+            artifacts.insert(name, (path, bytes));
+        } else {
+            assert!(uses.starts_with("OWNER/tidy-packages@"), "{uses}");
+            let with = step["with"].as_object().expect("inputs").iter();
+            let given =
+                with.map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+            let ours = given.fold(Step::new(simulator.url()), |step, (name, value)| step.input(name, &value));
+            for (file, bytes) in &workspace {
+                fs::write(ours.workspace().join(file), bytes).expect("a file");
+            }
+            let run = ours.run();
+            let report = run.workspace().join(run.output("report"));
+            workspace.insert(run.output("report").to_owned(), fs::read(report).expect("a report"));
+            ended = Some(run);
+        }
+    }
+    ended.expect("a step of ours")
+}
+
+#[test]
+fn a_plan_is_reviewed_applied_and_undone() {
+    let simulator = Simulator::start(GitHub::new().organization("octo-org").token(TOKEN, Token::workflow()).package(
+        "octo-org",
+        "container",
+        "app",
+        images("P[pr-1] -> a,b · Q[pr-2] 3 · V[v1] -> va,b"),
+    ));
+    let before = simulator.github().package_mut("app").versions.clone();
+    let review = workflow("review-before-deleting.yml");
+    let mut artifacts = Artifacts::new();
+
+    let plan = run(&review["jobs"]["plan"], &simulator, &mut artifacts);
+    assert_eq!((plan.code, plan.output("selected"), simulator.changes().len()), (Some(0), "2", 0), "{}", plan.log);
+    // only what the plan's job may read is needed for it
+    assert_eq!(review["jobs"]["plan"]["permissions"], serde_json::json!({"packages": "read"}));
+
+    let applied = run(&review["jobs"]["apply"], &simulator, &mut artifacts);
+    assert_eq!((applied.code, applied.count("deleted")), (Some(0), 2), "{}", applied.log);
+    assert_eq!(review["jobs"]["apply"]["environment"], "package-clean-up");
+
+    let undone = run(&workflow("undo.yml")["jobs"]["undo"], &simulator, &mut artifacts);
+    assert_eq!((undone.code, undone.count("restored")), (Some(0), 2), "{}", undone.log);
+    let mut after = simulator.github().package_mut("app").versions.clone();
+    after.sort_by_key(|version| version.id);
+    let known = |versions: &[simulator::Version]| {
+        versions.iter().map(|it| (it.id, it.name.clone(), it.tags.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(known(&after), known(&before));
+}
+
+#[test]
+fn an_example_stands_in_the_readme() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README");
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/examples")).expect("a folder") {
+        let name = entry.expect("a file").file_name();
+        let path = format!(".github/examples/{}", name.to_string_lossy());
+        assert!(readme.contains(&path), "{path}");
+    }
+}
