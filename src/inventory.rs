@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     graph::ImageGraph,
+    manifest::Blob,
     model::{PackageType, Version},
     plan::Listing,
     report::Role,
@@ -37,6 +38,11 @@ pub struct Inventory {
     pub newest: Option<Timestamp>,
     /// How many versions are of each age, in the order of [`AGES`].
     pub ages: Vec<u64>,
+    /// Bytes of content that its images consist of, what they share counted once; 0 for other types,
+    /// of which GitHub tells no sizes.
+    pub bytes: u64,
+    /// How many of these belong to nothing that is tagged, and would be freed if the rest went.
+    pub bytes_of_untagged: u64,
     /// Ids of indexes of whose children none is there (`delete-ghost-images` takes them).
     pub ghosts: Vec<u64>,
     /// Ids of indexes of whose children some are not there (`delete-partial-images` takes them).
@@ -64,7 +70,10 @@ pub fn of(listing: &Listing, now: Timestamp) -> Inventory {
         true => ImageGraph::new(versions.iter(), &listing.manifests),
         false => ImageGraph::without_edges(versions.len()),
     };
-    let mut inventory = Inventory { ages: vec![0; AGES.len()], ..Inventory::default() };
+    let tagged = (0..versions.len()).filter(|place| versions[*place].own_tags().next().is_some());
+    let bytes = bytes(0..versions.len(), listing);
+    let bytes_of_untagged = bytes.saturating_sub(self::bytes(with_parts(tagged, &graph).into_iter(), listing));
+    let mut inventory = Inventory { bytes, bytes_of_untagged, ages: vec![0; AGES.len()], ..Inventory::default() };
     let is_absent = |digest: &String| listing.manifests.absent.contains(digest);
     for (place, version) in versions.iter().enumerate() {
         let is_tagged = !is_container || version.own_tags().next().is_some();
@@ -97,6 +106,24 @@ pub fn of(listing: &Listing, now: Timestamp) -> Inventory {
         }
     }
     inventory
+}
+
+/// The size of what versions consist of, each piece counted once.
+fn bytes(places: impl Iterator<Item = usize>, listing: &Listing) -> u64 {
+    let names = places.map(|place| &listing.versions[place].name);
+    let manifests = names.filter_map(|name| listing.manifests.read.get(name));
+    let blobs: HashSet<Blob> = manifests.flat_map(|manifest| manifest.blobs.iter().copied()).collect();
+    blobs.iter().fold(0, |sum: u64, blob| sum.saturating_add(blob.bytes))
+}
+
+/// Versions, and everything that they need.
+fn with_parts(places: impl Iterator<Item = usize>, graph: &ImageGraph) -> HashSet<usize> {
+    let mut next: Vec<_> = places.collect();
+    let mut found: HashSet<_> = next.iter().copied().collect();
+    while let Some(place) = next.pop() {
+        next.extend(graph.needs(place).filter(|part| found.insert(*part)));
+    }
+    found
 }
 
 /// The digests that no version has and that something speaks of: the registry has to say whether

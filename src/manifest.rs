@@ -4,7 +4,10 @@
 //! See the OCI image specification, "image-index" and "manifest"
 //! (<https://github.com/opencontainers/image-spec>), and Docker's schema 2.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+};
 
 use serde_json::{Map, Value, json};
 
@@ -41,6 +44,17 @@ pub struct Manifest {
     pub subject: Option<String>,
     /// The descriptor of an image's configuration, as JSON: a tenth of the memory that its tree takes.
     config: Option<Box<str>>,
+    /// The content that an image consists of; only an inventory keeps it.
+    pub blobs: Box<[Blob]>,
+}
+
+/// A piece of content: several images may share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Blob {
+    /// Differs, in all likelihood, where digests do: an eighth of the memory they take.
+    pub fingerprint: u64,
+    /// Its size in bytes, as the manifest says.
+    pub bytes: u64,
 }
 
 /// What an index says of a child.
@@ -83,7 +97,9 @@ impl Manifest {
         let subject = subject.and_then(Value::as_str).map(str::to_owned);
         let config = document.get("config").filter(|config| config.is_object());
         let config = config.map(|config| config.to_string().into_boxed_str());
-        Ok(Self { is_index, children, subject, config })
+        let layers = document.get("layers").and_then(Value::as_array).into_iter().flatten();
+        let blobs = layers.chain(document.get("config")).filter_map(Blob::read).collect();
+        Ok(Self { is_index, children, subject, config, blobs })
     }
 
     /// A copy without content, and its media type: what is pushed under a tag to take the tag off
@@ -102,6 +118,14 @@ impl Manifest {
             document.extend(body);
         }
         (media_type, document.to_string().into_bytes())
+    }
+}
+
+impl Blob {
+    fn read(descriptor: &Value) -> Option<Self> {
+        let digest = descriptor.get("digest")?.as_str()?;
+        let bytes = descriptor.get("size")?.as_u64()?;
+        Some(Self { fingerprint: BuildHasherDefault::<DefaultHasher>::default().hash_one(digest), bytes })
     }
 }
 

@@ -53,6 +53,8 @@ pub struct Registry {
     concurrency: usize,
     challenge: OnceCell<Option<Challenge>>,
     accesses: RefCell<HashMap<String, Rc<Mutex<Access>>>>,
+    /// Whether every manifest is read, and what it says of sizes kept.
+    is_for_inventory: bool,
     log: Rc<Log>,
 }
 
@@ -140,8 +142,15 @@ impl Registry {
             concurrency: pace.concurrency,
             challenge: OnceCell::new(),
             accesses: RefCell::default(),
+            is_for_inventory: false,
             log,
         })
+    }
+
+    /// Reads every manifest from now on, also those that a decision does not depend on, and keeps what
+    /// they say of sizes.
+    pub fn for_inventory(self) -> Self {
+        Self { is_for_inventory: true, ..self }
     }
 
     /// Reads the manifest of a digest; `None` if the registry says there is none. `repository` is
@@ -158,7 +167,11 @@ impl Registry {
                 if came != digest {
                     return Err(format!("the bytes that came are those of {came}"));
                 }
-                Manifest::parse(received.header(CONTENT_TYPE.as_str()), body).map(Some)
+                let mut manifest = Manifest::parse(received.header(CONTENT_TYPE.as_str()), body)?;
+                if !self.is_for_inventory {
+                    manifest.blobs = Box::default();
+                }
+                Ok(Some(manifest))
             }
             404 if says(body, "MANIFEST_UNKNOWN") => Ok(None),
             status => Err(format!("status {status}")),

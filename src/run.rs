@@ -188,6 +188,7 @@ impl Run {
             stop.clone(),
             Rc::clone(log),
         )?;
+        let registry = if self.inputs.mode == Mode::Report { registry.for_inventory() } else { registry };
         Ok((github, registry))
     }
 

@@ -161,7 +161,7 @@ impl Reading<'_> {
     async fn read(&self, version: &Version) -> Result<(), Unreadable> {
         match self.ask(version).await? {
             Some(manifest) => {
-                let closed = manifest.children.iter().filter(|child| !child.is_open);
+                let closed = manifest.children.iter().filter(|child| !child.is_open && !self.registry.is_for_inventory);
                 self.closed.borrow_mut().extend(closed.map(|child| child.digest.clone()));
                 self.manifests.borrow_mut().read.insert(version.name.clone(), manifest);
             }

@@ -50,6 +50,10 @@ fn pictures(all: &[(&PackageReport, &Inventory)], page: &mut Page) {
         ("untagged", sum(|it| it.untagged)),
     ];
     pie("Versions by what they are", kinds.iter().map(|(name, count)| ((*name).to_owned(), *count)), page);
+    let (bytes, untagged) = (sum(|it| it.bytes), sum(|it| it.bytes_of_untagged));
+    let content = [("tagged images", bytes.saturating_sub(untagged)), ("nothing that is tagged", untagged)];
+    let content = content.iter().map(|(name, bytes)| ((*name).to_owned(), megabytes(*bytes)));
+    pie("Megabytes of content that belong to", content, page);
     let ages: Vec<u64> =
         (0..AGES.len()).map(|class| all.iter().filter_map(|(_, inventory)| inventory.ages.get(class)).sum()).collect();
     if ages.iter().any(|count| *count > 0) {
@@ -63,14 +67,22 @@ fn pictures(all: &[(&PackageReport, &Inventory)], page: &mut Page) {
         ));
     }
     if all.len() > 1 {
-        let mut sizes: Vec<_> =
-            all.iter().map(|(package, _)| (plain(&package.name), package.versions.len() as u64)).collect();
+        let size = |(package, inventory): &(&PackageReport, &Inventory)| match bytes {
+            0 => (plain(&package.name), package.versions.len() as u64),
+            _ => (plain(&package.name), megabytes(inventory.bytes)),
+        };
+        let mut sizes: Vec<_> = all.iter().map(size).collect();
         sizes.sort_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
         let others: u64 = sizes.iter().skip(MOST_SLICES).map(|(_, count)| count).sum();
         sizes.truncate(MOST_SLICES);
         sizes.push(("all others".to_owned(), others));
-        pie("Versions by package", sizes.into_iter(), page);
+        pie(if bytes == 0 { "Versions by package" } else { "Megabytes by package" }, sizes.into_iter(), page);
     }
+}
+
+/// Whole ones; what there is at all is at least one.
+fn megabytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1_000_000)
 }
 
 /// A pie; what is nothing gets no slice, and a pie of nothing is none.
@@ -90,15 +102,15 @@ fn plain(name: &str) -> String {
 
 fn table(all: &[(&PackageReport, &Inventory)], page: &mut Page) {
     let mut text = String::from(
-        "| Package | Visibility | Versions | Tagged | Parts | Referrers | Untagged | Oldest | Newest | Litter | Broken |\n\
-         | --- | --- | --: | --: | --: | --: | --: | --- | --- | --: | --: |\n",
+        "| Package | Visibility | Versions | Tagged | Parts | Referrers | Untagged | MB | Oldest | Newest | Litter | Broken |\n\
+         | --- | --- | --: | --: | --: | --: | --: | --: | --- | --- | --: | --: |\n",
     );
     for (package, inventory) in all.iter().take(MOST_ROWS) {
         let day = |moment: Option<jiff::Timestamp>| {
             moment.map(|moment| moment.strftime("%Y-%m-%d").to_string()).unwrap_or_default()
         };
         text.push_str(&format!(
-            "| {} {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
+            "| {} {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |\n",
             package.package_type,
             html(&shorten(&package.name, LONGEST_NAME)),
             html(package.visibility.as_deref().unwrap_or_default()),
@@ -107,6 +119,7 @@ fn table(all: &[(&PackageReport, &Inventory)], page: &mut Page) {
             inventory.children,
             inventory.referrers,
             inventory.untagged,
+            if inventory.bytes == 0 { String::new() } else { megabytes(inventory.bytes).to_string() },
             day(inventory.oldest),
             day(inventory.newest),
             inventory.litter().count(),
