@@ -1,7 +1,7 @@
 //! `cargo demo`: the real pipeline against a make-believe GitHub, without a token.
 //!
-//! An organization with images and packages: a dry run shows the plan, a run applies it, what went
-//! comes back, and the summary is printed.
+//! An organization with images and packages: an inventory, a dry run that shows the plan, the plan
+//! applied, what went brought back, and the summary printed.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -27,18 +27,21 @@ fn main() -> ExitCode {
     let demo = Demo { url: simulator.url().to_owned(), folder: folder.path().to_owned() };
     let pull_requests = [("packages", "app"), ("tag-status", "any"), ("tags", "pr-.*"), ("older-than", "14d")];
 
-    heading("1. A dry run: which images of pull requests would go, and what is left over without a tag?");
-    let planned = demo.step(&[&pull_requests[..], &[("dry-run", "true")]].concat());
+    heading("1. What is there? An inventory changes nothing");
+    let told = demo.step(&[("mode", "report"), ("packages", "app")]);
 
-    heading("2. The same step for real");
-    let applied = demo.step(&pull_requests);
+    heading("2. A dry run: which images of pull requests would go, and what is left over without a tag?");
+    let dry = [("dry-run", "true"), ("report-file", "plan.json")];
+    let planned = demo.step(&[&pull_requests[..], &dry].concat());
+
+    heading("3. Its report is the plan: exactly that is carried out");
+    let applied = demo.step(&[("from-report", "plan.json"), ("report-file", "applied.json")]);
     println!("\nThe job summary, as Markdown:\n\n{}", demo.read("summary"));
 
-    heading("3. It was needed after all: back it comes, with all its parts");
-    let ids = demo.deleted();
-    let restored = demo.step(&[("mode", "restore"), ("packages", "app"), ("version-ids", &ids)]);
+    heading("4. It was needed after all: back it comes, the parts of images first");
+    let restored = demo.step(&[("mode", "restore"), ("from-report", "applied.json")]);
 
-    heading("4. Builds of pull requests among the npm packages");
+    heading("5. Builds of pull requests among the npm packages");
     let snapshots =
         [("package-type", "npm"), ("packages", "left-pad\nright-*"), ("tags", r".*-pr\.\d+"), ("older-than", "7d")];
     let npm = demo.step(&snapshots);
@@ -49,7 +52,7 @@ fn main() -> ExitCode {
     }
     let broken = simulator.github().broken_images();
     println!("broken images: {}", if broken.is_empty() { "none".to_owned() } else { broken.join(", ") });
-    if broken.is_empty() && [planned, applied, restored, npm].iter().all(|status| *status == Status::Complete) {
+    if broken.is_empty() && [told, planned, applied, restored, npm].iter().all(|status| *status == Status::Complete) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -126,14 +129,5 @@ impl Demo {
 
     fn read(&self, name: &str) -> String {
         fs::read_to_string(Path::new(&self.folder).join(name)).unwrap_or_default()
-    }
-
-    /// The ids of what the last step deleted, from its outputs.
-    fn deleted(&self) -> String {
-        let outputs = self.read("output");
-        let deleted = outputs.lines().skip_while(|line| !line.starts_with("deleted-versions<<")).nth(1).unwrap_or("[]");
-        let deleted: Vec<Value> = serde_json::from_str(deleted).unwrap_or_default();
-        let ids: Vec<_> = deleted.iter().map(|version| version["id"].to_string()).collect();
-        ids.join("\n")
     }
 }

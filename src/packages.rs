@@ -213,13 +213,13 @@ impl Reader<'_> {
             listing.versions = self.github.all_versions(self.owner, &listing.package, expected).await?;
             return Ok(());
         }
-        let is_deleted = |id: &u64| listing.deleted.iter().any(|version| version.id == *id);
+        let deleted: BTreeSet<u64> = listing.deleted.iter().map(|version| version.id).collect();
         let named = self.inputs.rules.version_ids.iter().flatten().filter_map(|reference| match reference {
             VersionReference::Id(id) => Some(*id),
             VersionReference::Digest(_) => None,
         });
         let of_report = listing.earlier.iter().flat_map(plan::undone).collect::<Vec<_>>();
-        let asked: Vec<_> = named.chain(of_report).filter(|id| !is_deleted(id)).collect();
+        let asked: Vec<_> = named.chain(of_report).filter(|id| !deleted.contains(id)).collect();
         listing.versions = self.looked_up(&listing.package, asked).await?;
         Ok(())
     }

@@ -31,7 +31,7 @@ pub(crate) use planned::{difference, version_of};
 pub use planned::{lacks_planned, mismatch};
 use reason::Reason;
 pub use restoration::restoration;
-pub(crate) use undo::Wave;
+pub(crate) use undo::{Wave, bearers};
 pub use undo::{undo, undone};
 
 /// A package and all its versions, as they were read.

@@ -1,11 +1,13 @@
 //! Whole packages that go or come back, by their exact names (`target: packages`).
 
+use std::collections::HashMap;
+
 use super::{
     Hold, Listing, PackagePlan, Plan, Verdict, newest_first, pick::excluded, planned::difference, reason::Reason,
 };
 use crate::{
     inputs::{Guards, Rules},
-    report::{Decision, Mode},
+    report::{Decision, Mode, Outcome, VersionReport},
 };
 
 /// Plans that packages go, or come back, as a whole. `limit` and `max-deletions` count packages.
@@ -60,7 +62,7 @@ fn going(mut listing: Listing, rules: &Rules) -> PackagePlan {
         package.decision = None;
         for verdict in &mut package.verdicts {
             verdict.reason = Reason::Changed;
-            verdict.settled = Some((crate::report::Outcome::Skipped, Some(changed.clone())));
+            verdict.settled = Some((Outcome::Skipped, Some(changed.clone())));
         }
     } else if let Some((tag, pattern)) = protected {
         let by_tag = Reason::Excluded { tag, pattern };
@@ -73,9 +75,9 @@ fn going(mut listing: Listing, rules: &Rules) -> PackagePlan {
 }
 
 /// What is not as the plan of an earlier run knew it.
-fn changed(listing: &Listing, planned: &[crate::report::VersionReport]) -> Option<String> {
-    let is_planned = |id| planned.iter().find(|entry| entry.id == id);
-    listing.versions.iter().find_map(|version| match is_planned(version.id) {
+fn changed(listing: &Listing, planned: &[VersionReport]) -> Option<String> {
+    let planned: HashMap<u64, &VersionReport> = planned.iter().map(|entry| (entry.id, entry)).collect();
+    listing.versions.iter().find_map(|version| match planned.get(&version.id) {
         None => Some(format!("{} is new", super::name_of(version))),
         Some(entry) => difference(entry, version).map(|how| format!("{}: {how}", super::name_of(version))),
     })

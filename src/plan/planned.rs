@@ -1,7 +1,7 @@
 //! The plan of an earlier run's report, held against what is there now: nothing more goes than it
 //! says, and nothing that changed since.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -81,13 +81,15 @@ impl Planned {
 
     /// What the plan takes and is not there any more: gone already, or something that cannot be told.
     pub(super) fn not_there(self, there: &[Version], deleted: &[Version]) -> Vec<Verdict> {
-        let is_there = |entry: &VersionReport| there.iter().any(|version| version.id == entry.id);
-        let mut missing: Vec<_> =
-            self.versions.into_values().filter(|entry| is_to_change(entry) && !is_there(entry)).collect();
+        let ids = |versions: &[Version]| versions.iter().map(|version| version.id).collect::<HashSet<_>>();
+        let (ids_there, ids_deleted) = (ids(there), ids(deleted));
+        let names_there: HashSet<&str> = there.iter().map(|version| version.name.as_str()).collect();
+        let is_missing = |entry: &VersionReport| is_to_change(entry) && !ids_there.contains(&entry.id);
+        let mut missing: Vec<_> = self.versions.into_values().filter(is_missing).collect();
         missing.sort_by_key(|entry| std::cmp::Reverse(entry.id));
         let verdict = |entry: VersionReport| {
-            let is_deleted = deleted.iter().any(|version| version.id == entry.id);
-            let was_pushed_again = there.iter().any(|version| version.name == entry.name);
+            let is_deleted = ids_deleted.contains(&entry.id);
+            let was_pushed_again = names_there.contains(entry.name.as_str());
             let (outcome, why) = match entry.decision {
                 _ if was_pushed_again => (Outcome::Skipped, Some("it was deleted and pushed again")),
                 Decision::Delete if is_deleted => (Outcome::Gone, None),
@@ -130,7 +132,7 @@ pub fn mismatch(listing: &Listing) -> Option<String> {
 
 /// Whether some of what a report plans is not among these versions.
 pub fn lacks_planned(earlier: &Earlier, versions: &[Version]) -> bool {
-    let there: std::collections::HashSet<_> = versions.iter().map(|version| version.id).collect();
+    let there: HashSet<_> = versions.iter().map(|version| version.id).collect();
     earlier.package.versions.iter().any(|entry| is_to_change(entry) && !there.contains(&entry.id))
 }
 

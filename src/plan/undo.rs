@@ -32,11 +32,8 @@ fn of_package(mut listing: Listing, rules: &Rules) -> Option<PackagePlan> {
         earlier.package.versions.into_iter().filter(|entry| was_touched(entry, earlier.extent)).collect();
     entries.sort_by(|left, right| newest_first(&version_of(left), &version_of(right)));
     let there: HashMap<u64, &Version> = listing.versions.iter().map(|version| (version.id, version)).collect();
-    let bearer_of = |tag: &String| {
-        let bears = |version: &&Version| version.tags.as_ref().is_some_and(|tags| tags.contains(tag));
-        listing.versions.iter().find(bears).map(|version| version.id)
-    };
-    let mut verdicts: Vec<_> = entries.iter().map(|entry| verdict(entry, &there, bearer_of, rules)).collect();
+    let bearers = bearers(&listing.versions);
+    let mut verdicts: Vec<_> = entries.iter().map(|entry| verdict(entry, &there, &bearers, rules)).collect();
     let order = order(&entries, &verdicts);
     let places: HashMap<u64, usize> = entries.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect();
     for (place, (verdict, entry)) in verdicts.iter_mut().zip(&entries).enumerate() {
@@ -77,10 +74,16 @@ fn was_touched(entry: &VersionReport, extent: Extent) -> bool {
     }
 }
 
+/// Which version has a tag.
+pub(crate) fn bearers(versions: &[Version]) -> HashMap<&str, &Version> {
+    let of = versions.iter().flat_map(|version| version.tags.iter().flatten().map(move |tag| (tag.as_str(), version)));
+    of.collect()
+}
+
 fn verdict(
     entry: &VersionReport,
     there: &HashMap<u64, &Version>,
-    bearer_of: impl Fn(&String) -> Option<u64>,
+    bearers: &HashMap<&str, &Version>,
     rules: &Rules,
 ) -> Verdict {
     let version = version_of(entry);
@@ -88,7 +91,8 @@ fn verdict(
         return Verdict::alone(version, Decision::Keep, Reason::Excluded { tag, pattern });
     }
     let wanted = if entry.decision == Decision::Untag { &entry.untag } else { &entry.tags };
-    let missing: Vec<_> = wanted.iter().filter(|tag| bearer_of(tag) != Some(entry.id)).cloned().collect();
+    let is_missing = |tag: &&String| bearers.get(tag.as_str()).is_none_or(|bearer| bearer.id != entry.id);
+    let missing: Vec<_> = wanted.iter().filter(is_missing).cloned().collect();
     match (there.contains_key(&entry.id), entry.decision) {
         (true, _) if missing.is_empty() => Verdict::alone(version, Decision::Keep, Reason::NotDeleted),
         (true, decision) => {

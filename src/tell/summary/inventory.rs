@@ -12,6 +12,8 @@ use crate::{
 
 /// Packages that get a slice of their own; the others share one.
 const MOST_SLICES: usize = 8;
+/// Content of less than this is not drawn.
+const LEAST_BYTES: u64 = 10_000_000;
 /// Rows of the table of packages.
 const MOST_ROWS: usize = 1_000;
 /// Versions that are named as litter or broken, each, and characters of a name.
@@ -23,8 +25,8 @@ pub(super) fn inventory(report: &Report, page: &mut Page) {
     let all: Vec<_> =
         report.packages.iter().filter_map(|package| Some((package, package.inventory.as_ref()?))).collect();
     if !all.is_empty() {
-        pictures(&all, page);
         table(&all, page);
+        pictures(&all, page);
         all.iter().for_each(|(package, inventory)| findings(package, inventory, page));
     }
     if let Some(conflicts) = &report.conflicts {
@@ -51,7 +53,9 @@ fn pictures(all: &[(&PackageReport, &Inventory)], page: &mut Page) {
     ];
     pie("Versions by what they are", kinds.iter().map(|(name, count)| ((*name).to_owned(), *count)), page);
     let (bytes, untagged) = (sum(|it| it.bytes), sum(|it| it.bytes_of_untagged));
-    let content = [("tagged images", bytes.saturating_sub(untagged)), ("nothing that is tagged", untagged)];
+    // of less, whole megabytes say nothing
+    let bytes = if bytes < LEAST_BYTES { 0 } else { bytes };
+    let content = [("tagged images", bytes.saturating_sub(untagged)), ("nothing that is tagged", untagged.min(bytes))];
     let content = content.iter().map(|(name, bytes)| ((*name).to_owned(), megabytes(*bytes)));
     pie("Megabytes of content that belong to", content, page);
     let ages: Vec<u64> =
@@ -61,8 +65,9 @@ fn pictures(all: &[(&PackageReport, &Inventory)], page: &mut Page) {
         let counts: Vec<_> = ages.iter().map(u64::to_string).collect();
         page.push(&format!(
             "```mermaid\nxychart-beta\n  title \"Versions by age, up to\"\n  x-axis [{}]\n  y-axis \
-             \"versions\"\n  bar [{}]\n```\n\n",
+             \"versions\" 0 --> {}\n  bar [{}]\n```\n\n",
             names.join(", "),
+            ages.iter().max().copied().unwrap_or_default(),
             counts.join(", ")
         ));
     }
