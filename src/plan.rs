@@ -150,7 +150,7 @@ pub struct Verdict {
     pub untag: Vec<String>,
     /// What came of it before anything was tried, and why.
     pub settled: Option<(Outcome, Option<String>)>,
-    /// Whether it is there although it is to come back: only tags of it are missing.
+    /// Of what a restoration asks for: whether it is there, so that only tags or parts may be missing.
     pub is_there: bool,
     /// The tags that are to come back with it.
     pub tags_back: Vec<String>,

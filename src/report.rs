@@ -301,8 +301,8 @@ pub struct VersionReport {
     /// of the file.
     #[serde(skip)]
     pub after: Vec<usize>,
-    /// Whether it is there although it is to come back: only tags of it are missing. Not part of the
-    /// file.
+    /// Of what a restoration asks for: whether it is there, so that only tags or parts may be missing.
+    /// Not part of the file.
     #[serde(skip)]
     pub is_there: bool,
     /// The tags that are to come back with it. Not part of the file.

@@ -255,6 +255,9 @@ impl Run {
     fn doubts_about_the_report(&self) -> Vec<String> {
         let Some(earlier) = &self.inputs.earlier else { return Vec::new() };
         let mut doubts = Vec::new();
+        if self.inputs.packages.names.is_empty() {
+            doubts.push("no package of the report is meant: there is nothing to do".to_owned());
+        }
         if self.inputs.mode == Mode::Restore && earlier.dry_run {
             doubts.push("the report is of a dry run, which changed nothing: there is nothing to undo".to_owned());
         }

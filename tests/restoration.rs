@@ -161,3 +161,26 @@ fn a_whole_image_comes_back_however_it_is_selected() {
         assert_eq!(simulator.github().package_mut("app").versions.len(), before);
     }
 }
+
+#[test]
+fn an_image_that_is_there_and_lacks_parts_is_made_whole_by_its_id() {
+    let images = simulator::images("I[v2] -> a,b · v[v1] 200");
+    let simulator = Simulator::start(npm(Vec::new()).package("octo-org", "container", "app", images));
+    let (root, part) = {
+        let mut github = simulator.github();
+        let package = github.package_mut("app");
+        let mut part = package.versions.remove(1);
+        part.deleted_at = Some(jiff::Zoned::now().timestamp());
+        package.deleted.push(part.clone());
+        let root = package.versions.iter().find(|version| version.tags == ["v2"]).expect("the index");
+        (root.id, part.id)
+    };
+    assert_eq!(simulator.github().broken_images(), ["v2"]);
+    let step =
+        || Step::new(simulator.url()).inputs("mode=restore packages=app").input("version-ids", &root.to_string());
+    let restored = step().run();
+    assert_eq!((restored.code, restored.count("restored")), (Some(0), 1), "{}", restored.log);
+    assert_eq!(simulator.changes(), [format!("POST /orgs/octo-org/packages/container/app/versions/{part}/restore")]);
+    assert!(simulator.github().broken_images().is_empty());
+    assert_eq!(step().run().count("restored"), 0);
+}

@@ -134,9 +134,12 @@ fn is_awaited(entry: &VersionReport) -> bool {
     entry.decision == Decision::Restore && !entry.is_there
 }
 
-/// Whether it came back, or was there already.
+/// Whether it was asked for and is there: since it came back, or was there already.
 fn is_back(entry: &VersionReport) -> bool {
-    entry.outcome == Some(Outcome::Done)
+    match entry.decision {
+        Decision::Restore => entry.outcome == Some(Outcome::Done),
+        _ => entry.is_there,
+    }
 }
 
 /// A version that comes back, before it was tried.

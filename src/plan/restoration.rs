@@ -45,7 +45,10 @@ fn of_package(listing: Listing, rules: &Rules, now: Timestamp) -> PackagePlan {
     });
     let mut verdicts: Vec<_> = coming.collect();
     let active_ones = versions.iter().filter(|version| named.iter().any(|reference| is(reference, version)));
-    verdicts.extend(active_ones.map(|version| Verdict::alone(version.clone(), Decision::Keep, Reason::NotDeleted)));
+    verdicts.extend(active_ones.map(|version| Verdict {
+        is_there: true,
+        ..Verdict::alone(version.clone(), Decision::Keep, Reason::NotDeleted)
+    }));
     PackagePlan { package, active, verdicts, hold, decision: None, deleted, there: versions, manifests }
 }
 

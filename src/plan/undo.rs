@@ -94,7 +94,9 @@ fn verdict(
     let is_missing = |tag: &&String| bearers.get(tag.as_str()).is_none_or(|bearer| bearer.id != entry.id);
     let missing: Vec<_> = wanted.iter().filter(is_missing).cloned().collect();
     match (there.contains_key(&entry.id), entry.decision) {
-        (true, _) if missing.is_empty() => Verdict::alone(version, Decision::Keep, Reason::NotDeleted),
+        (true, _) if missing.is_empty() => {
+            Verdict { is_there: true, ..Verdict::alone(version, Decision::Keep, Reason::NotDeleted) }
+        }
         (true, decision) => {
             let reason = match decision {
                 Decision::Untag => Reason::TagsComeBack(missing.clone()),

@@ -97,8 +97,12 @@ pub(super) fn headline(package: &PackageReport, changes_nothing: bool) -> String
     if deleted + restored + retained + untagged == 0 {
         return format!("nothing to do, {total} versions stay as they are");
     }
-    if restored > 0 {
-        return format!("{restored} of {total} deleted versions {come}");
+    let only_tags =
+        package.versions.iter().filter(|version| version.is_there && is_counted(version, Decision::Restore));
+    match (restored, only_tags.count()) {
+        (0, _) => {}
+        (_, 0) => return format!("{restored} of {total} deleted versions {come}"),
+        (_, tags) => return format!("{} versions {come}, tags {come} to {tags}", restored - tags),
     }
     let mut text = format!("{deleted} of {total} versions {go}");
     if untagged > 0 {

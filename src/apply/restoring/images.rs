@@ -26,7 +26,6 @@ impl Applier<'_> {
     ) -> Result<(), Halt> {
         let mut looked_at = HashSet::new();
         loop {
-            let is_back = |entry: &VersionReport| entry.decision == Decision::Restore && is_back(entry);
             let versions = self.report.packages[index].versions.iter().enumerate();
             let back: Vec<_> = versions.filter(|(place, entry)| is_back(entry) && looked_at.insert(*place)).collect();
             let back: Vec<_> = back.into_iter().map(|(_, entry)| version_of(entry)).collect();
@@ -157,7 +156,7 @@ impl Applier<'_> {
         let mut there: HashSet<&str> = known.active.iter().map(|version| version.name.as_str()).collect();
         there.extend(versions.iter().filter(|entry| is_back(entry)).map(|entry| entry.name.as_str()));
         let mut told = Vec::new();
-        for entry in versions.iter().filter(|entry| entry.decision == Decision::Restore && is_back(entry)) {
+        for entry in versions.iter().filter(|entry| is_back(entry)) {
             let children = known.manifests.read.get(&entry.name).into_iter().flat_map(|manifest| &manifest.children);
             let (here, missing): (Vec<_>, Vec<_>) = children.partition(|child| there.contains(child.digest.as_str()));
             if let Some(first) = missing.first() {
