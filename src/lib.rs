@@ -4,6 +4,7 @@
 //!  INPUT_*  --inputs-->  Inputs
 //!  owner, packages  <--github--    what is there
 //!  manifests        <--registry--  what belongs together, where a decision depends on it
+//!  an earlier report <--from-report-- what was planned, or is to be undone
 //!                    |
 //!                  plan      pure: a decision and a reason for every version, by the image graph
 //!                    |
