@@ -291,3 +291,35 @@ pub struct Pace {
     /// How long after its start a run stops.
     pub time_limit: Option<SignedDuration>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_matches_whole_names_and_nothing_of_it_is_a_pattern_but_stars_and_question_marks() {
+        for (glob, name, expected) in [
+            ("*", "app/worker", true),
+            ("*", "", true),
+            ("app", "app", true),
+            ("app", "app/worker", false),
+            ("app*", "my-app", false),
+            ("app/*", "app", false),
+            ("app/*", "app/a/b", true),
+            ("a?p", "a/p", true),
+            ("a?p", "ap", false),
+            ("a?p", "a\u{e9}p", true),
+            ("a.b", "axb", false),
+            ("[ab]+(c|d)$", "[ab]+(c|d)$", true),
+            ("[ab]+(c|d)$", "ac", false),
+            (r"a\*", r"a\b", true),
+            (r"a\*", "a*", false),
+            ("App", "app", false),
+            ("a*b", "a\nb", true),
+        ] {
+            let read = Glob::new(glob).unwrap();
+            assert_eq!(read.is_match(name), expected, "{glob} and {name}");
+            assert_eq!(read.text(), glob);
+        }
+    }
+}

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::{
     log::Log,
-    text::{short_name, shorten, tag_list},
+    text::{counted, short_name, shorten, tag_list},
 };
 use crate::{
     inventory::Inventory,
@@ -72,6 +72,7 @@ pub(super) fn headline(package: &PackageReport, changes_nothing: bool) -> String
     let is_counted = |version: &VersionReport, decision| version.decision == decision && !is_settled(version);
     let count = |decision| package.versions.iter().filter(|version| is_counted(version, decision)).count();
     let total = package.versions.len();
+    let versions = counted(total, "version");
     if package.error.is_some() && total == 0 {
         return "could not be read".to_owned();
     }
@@ -87,15 +88,15 @@ pub(super) fn headline(package: &PackageReport, changes_nothing: bool) -> String
     match (package.decision, changes_nothing) {
         (Some(Decision::Restore), true) => return "would come back as a whole".to_owned(),
         (Some(Decision::Restore), false) => return "comes back as a whole".to_owned(),
-        (Some(_), true) => return format!("would go as a whole, with {total} versions"),
-        (Some(_), false) => return format!("goes as a whole, with {total} versions"),
+        (Some(_), true) => return format!("would go as a whole, with {versions}"),
+        (Some(_), false) => return format!("goes as a whole, with {versions}"),
         (None, _) => {}
     }
     if deleted + restored + retained + untagged == 0 && package.inventory.is_some() {
-        return format!("{total} versions, of which nothing is selected");
+        return format!("{versions}, of which nothing is selected");
     }
     if deleted + restored + retained + untagged == 0 {
-        return format!("nothing to do, {total} versions stay as they are");
+        return format!("nothing to do: {versions} as before");
     }
     let only_tags =
         package.versions.iter().filter(|version| version.is_there && is_counted(version, Decision::Restore));

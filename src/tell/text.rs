@@ -32,6 +32,11 @@ fn is_hidden(character: char) -> bool {
         )
 }
 
+/// A number and what it counts: `1 version`, `2 versions`.
+pub fn counted(number: usize, of_what: &str) -> String {
+    if number == 1 { format!("1 {of_what}") } else { format!("{number} {of_what}s") }
+}
+
 /// At most this many characters, the last one saying that there are more.
 pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
     match text.char_indices().nth(most) {
