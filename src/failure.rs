@@ -24,6 +24,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// No connection, no answer in time, or an answer cut off, each time it was tried.
     Unreachable,
+    /// A server (or a proxy that answers for it) whose certificate no authority known here has signed.
+    Untrusted,
     /// An answer that is not the JSON that the API promises, each time it was tried.
     NotJson,
     /// An answer that says of itself that it is incomplete (`x-github-sso: partial-results`), or a
@@ -97,6 +99,10 @@ impl Failure {
                 "It was tried several times. See https://www.githubstatus.com and run the job again: \
                  what was done stays done, and the next run goes on from there."
             }
+            FailureKind::Untrusted => {
+                "Its certificate is of an authority that this container does not know. Put that authority's certificate \
+                 (PEM) into the workspace, and name it in the step's `env`: `SSL_CERT_FILE: /github/workspace/ca.pem`."
+            }
             FailureKind::Incomplete if !self.says("single sign-on") => {
                 "Something else changes the package at the same time, or the server's listing is at fault. Give the jobs \
                  that work on it a `concurrency` group, and run this one again."
@@ -134,6 +140,9 @@ impl fmt::Display for Failure {
         let Self { kind, request, message, request_id, perhaps_done } = self;
         match kind {
             FailureKind::Unreachable => write!(formatter, "{request} brought no answer: {message}")?,
+            FailureKind::Untrusted => {
+                write!(formatter, "{request} was not sent, the server is not trusted: {message}")?
+            }
             FailureKind::NotJson => write!(formatter, "{request} did not bring what the API promises: {message}")?,
             FailureKind::Incomplete => write!(formatter, "{request} was answered incompletely: {message}")?,
             FailureKind::Status(status) => write!(formatter, "{request} was answered with {status}: {message}")?,

@@ -22,7 +22,7 @@ use crate::{
     retry::{Attempts, Meaning, Seen, jitter, meaning},
     stop::Stop,
     tell::log::Log,
-    transport::{Received, Transport},
+    transport::{NoAnswer, Received, Transport},
 };
 
 mod challenge;
@@ -337,7 +337,10 @@ impl Registry {
             }
             let received = match self.transport.exchange(request).await {
                 Ok(received) => received,
-                Err(message) => {
+                Err(NoAnswer { message, untrusted: true }) => {
+                    return Err(call.failure(FailureKind::Untrusted, message));
+                }
+                Err(NoAnswer { message, .. }) => {
                     drop(flight);
                     self.again(call, FailureKind::Unreachable, message).await?;
                     continue;

@@ -88,7 +88,7 @@ impl Transport {
     ///
     /// Why there was none, with the causes: the outermost alone says too little ("error sending
     /// request").
-    pub(crate) async fn exchange(&self, request: RequestBuilder) -> Result<Received, String> {
+    pub(crate) async fn exchange(&self, request: RequestBuilder) -> Result<Received, NoAnswer> {
         let exchange = async {
             let response = self.within(SILENCE, request.send()).await??;
             let status = response.status().as_u16();
@@ -97,7 +97,10 @@ impl Transport {
             Ok(Received { status, headers, body })
         };
         let exchanged = self.within(TOTAL, exchange).await.and_then(|exchanged| exchanged);
-        exchanged.map_err(|error: Error| self.clean(&error.told()))
+        exchanged.map_err(|error: Error| {
+            let untrusted = error.is_about_trust();
+            NoAnswer { message: self.clean(&error.told()), untrusted }
+        })
     }
 
     /// Waits for something, but not for longer than this.
@@ -140,6 +143,14 @@ impl Transport {
     }
 }
 
+/// A request that brought no answer.
+pub(crate) struct NoAnswer {
+    /// Why, with the causes.
+    pub(crate) message: String,
+    /// Whether the server's certificate is not to be trusted: asking again would not change that.
+    pub(crate) untrusted: bool,
+}
+
 /// Why there is no whole answer.
 enum Error {
     Slow(Duration),
@@ -160,6 +171,21 @@ impl Error {
             Self::Large(most) => format!("the answer is larger than {most} bytes"),
             Self::Broken(error) => chain(&error),
         }
+    }
+
+    fn is_about_trust(&self) -> bool {
+        let Self::Broken(error) = self else { return false };
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            // an I/O error that wraps another one does not name it as its source
+            let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            let of_tls = wrapped.and_then(|error| error.downcast_ref::<rustls::Error>());
+            if matches!(of_tls, Some(rustls::Error::InvalidCertificate(_))) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     retry::{Attempts, Meaning, Seen, jitter, meaning},
     stop::Stop,
     tell::log::Log,
-    transport::{Received, Transport},
+    transport::{NoAnswer, Received, Transport},
 };
 
 /// The version of the API that is spoken
@@ -223,7 +223,10 @@ impl Http {
                     let body = received.body.map(|body| self.transport.clean_body(body));
                     Received { body, ..received }
                 }
-                Err(message) => {
+                Err(NoAnswer { message, untrusted: true }) => {
+                    return Err(call.failure(FailureKind::Untrusted, message, None));
+                }
+                Err(NoAnswer { message, .. }) => {
                     drop(flight);
                     self.again(&mut call, FailureKind::Unreachable, message, None).await?;
                     continue;
