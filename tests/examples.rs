@@ -1,4 +1,4 @@
-//! The workflows of `.github/examples` do what they say: their steps are run one after another, with
+//! The workflows of `.github/examples`, and the clean-up of this project's own image, do what they say: their steps are run one after another, with
 //! artifacts handed on, as a runner would.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
@@ -16,7 +16,7 @@ use simulator::{GitHub, Simulator, Token, images};
 type Artifacts = BTreeMap<String, (String, Vec<u8>)>;
 
 fn workflow(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/examples").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".github").join(name);
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{name}: {error}"));
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
@@ -36,8 +36,8 @@ fn run(job: &Value, simulator: &Simulator, artifacts: &mut Artifacts) -> Ended {
             let (name, path) = (text("name").expect("a name"), text("path").expect("a path"));
             let bytes = workspace.get(&path).unwrap_or_else(|| panic!("no file {path}")).clone();
             artifacts.insert(name, (path, bytes));
-        } else {
-            assert!(uses.starts_with("OWNER/tidy-packages@"), "{uses}");
+        } else if !uses.starts_with("actions/checkout@") {
+            assert!(uses.starts_with("OWNER/tidy-packages@") || uses == "./", "{uses}");
             let with = step["with"].as_object().expect("inputs").iter();
             let given =
                 with.map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
@@ -63,7 +63,7 @@ fn a_plan_is_reviewed_applied_and_undone() {
         images("P[pr-1] -> a,b · Q[pr-2] 3 · V[v1] -> va,b"),
     ));
     let before = simulator.github().package_mut("app").versions.clone();
-    let review = workflow("review-before-deleting.yml");
+    let review = workflow("examples/review-before-deleting.yml");
     let mut artifacts = Artifacts::new();
 
     let plan = run(&review["jobs"]["plan"], &simulator, &mut artifacts);
@@ -75,7 +75,7 @@ fn a_plan_is_reviewed_applied_and_undone() {
     assert_eq!((applied.code, applied.count("deleted")), (Some(0), 2), "{}", applied.log);
     assert_eq!(review["jobs"]["apply"]["environment"], "package-clean-up");
 
-    let undone = run(&workflow("undo.yml")["jobs"]["undo"], &simulator, &mut artifacts);
+    let undone = run(&workflow("examples/undo.yml")["jobs"]["undo"], &simulator, &mut artifacts);
     assert_eq!((undone.code, undone.count("restored")), (Some(0), 2), "{}", undone.log);
     let mut after = simulator.github().package_mut("app").versions.clone();
     after.sort_by_key(|version| version.id);
@@ -83,6 +83,27 @@ fn a_plan_is_reviewed_applied_and_undone() {
         versions.iter().map(|it| (it.id, it.name.clone(), it.tags.clone())).collect::<Vec<_>>()
     };
     assert_eq!(known(&after), known(&before));
+}
+
+#[test]
+fn the_clean_up_of_this_projects_own_image_never_touches_a_release() {
+    // each architecture is pushed as an index of its own, which the release's index replaces
+    let release = "R[1.0.0] 60 -> amd,arm,attested-amd,attested-arm · S[sha256-R.sig] 60 · \
+                   half-amd 60 -> amd,attested-amd · half-arm 60 -> arm,attested-arm";
+    let rest = "failed 60 -> failed-amd,failed-attested · young 2 -> young-amd";
+    let simulator = Simulator::start(GitHub::new().organization("octo-org").token(TOKEN, Token::workflow()).package(
+        "octo-org",
+        "container",
+        "app",
+        images(&format!("{release} · {rest}")),
+    ));
+    let job = &workflow("workflows/tidy.yml")["jobs"]["tidy"];
+    let ended = run(job, &simulator, &mut Artifacts::new());
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert_eq!(ended.count("deleted"), 5, "two halves, and the failed one with its parts: {}", ended.log);
+    let left = simulator.github().left("app");
+    assert!(left.iter().any(|name| name == "1.0.0"), "{left:?}");
+    assert_eq!((left.len(), simulator.github().broken_images().len()), (8, 0), "{left:?}");
 }
 
 #[test]
