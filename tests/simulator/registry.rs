@@ -19,10 +19,11 @@ pub(super) fn answer(github: &mut GitHub, request: &Request) -> Option<Answer> {
         return Some(token(github, request));
     }
     let path = request.path.strip_prefix("/v2/")?.to_owned();
-    let answer = match path.rsplit_once("/manifests/") {
-        Some((repository, reference)) => manifests(github, request, repository, reference),
-        None if path.contains("/referrers/") => referrers(&path),
-        None => challenge(github, "repository:user/image:pull"),
+    let answer = match (path.rsplit_once("/manifests/"), path.split_once("/blobs/uploads/")) {
+        (Some((repository, reference)), _) => manifests(github, request, repository, reference),
+        (None, Some((repository, _))) => blobs(github, request, repository),
+        (None, None) if path.contains("/referrers/") => referrers(&path),
+        (None, None) => challenge(github, "repository:user/image:pull"),
     };
     Some(answer.header("docker-distribution-api-version", "registry/2.0"))
 }
@@ -54,30 +55,57 @@ fn token(github: &mut GitHub, request: &Request) -> Answer {
     Answer::json(200, &json!({"token": token}))
 }
 
-fn manifests(github: &mut GitHub, request: &Request, repository: &str, reference: &str) -> Answer {
-    let is_push = request.method == "PUT";
+/// Whether a request's token opens a repository; otherwise the answer that says so.
+fn open(github: &GitHub, request: &Request, repository: &str) -> Result<(), Answer> {
+    let is_push = matches!(request.method.as_str(), "POST" | "PUT");
     let scope = format!("repository:{repository}:{}", if is_push { "pull,push" } else { "pull" });
     let bearer = secret_of(request);
     let opens = github.registry_tokens.get(bearer).cloned();
     let Some((secret, opened)) = opens.as_deref().and_then(|opens| opens.split_once(' ')) else {
-        return if github.tokens.contains_key(bearer) {
+        return Err(if github.tokens.contains_key(bearer) {
             // the raw token is no token of the registry
             Answer::json(403, &json!({"errors": [{"code": "DENIED", "message": "denied"}]}))
         } else {
             challenge(github, &scope)
-        };
+        });
     };
     let is_opened = opened == scope || (!is_push && opened == format!("repository:{repository}:pull,push"));
     if !is_opened {
-        return challenge(github, &scope);
+        return Err(challenge(github, &scope));
     }
-    let token = github.tokens.get(secret).cloned().expect("a token");
+    let token = github.tokens.get(secret).expect("a token");
     if !token.has(if is_push { "write:packages" } else { "read:packages" }) {
-        return Answer::observed("denied-read");
+        return Err(Answer::observed("denied-read"));
+    }
+    Ok(())
+}
+
+/// An upload in one piece (OCI distribution specification, "POST then PUT"). What is in a blob concerns
+/// nobody here.
+fn blobs(github: &mut GitHub, request: &Request, repository: &str) -> Answer {
+    if let Err(refusal) = open(github, request, repository) {
+        return refusal;
+    }
+    let status = if request.method == "POST" { 202 } else { 201 };
+    let location = format!("/v2/{repository}/blobs/uploads/1");
+    Answer { status, headers: Vec::new(), body: Vec::new() }.header("location", &location)
+}
+
+fn manifests(github: &mut GitHub, request: &Request, repository: &str, reference: &str) -> Answer {
+    if let Err(refusal) = open(github, request, repository) {
+        return refusal;
+    }
+    // the first push makes the package
+    if request.method == "PUT" && package(github, repository).is_none() {
+        let (owner, name) = repository.split_once('/').unwrap_or_default();
+        let owner = github.accounts.iter().find(|account| account.login.to_lowercase() == owner);
+        if let Some(owner) = owner.map(|account| account.login.clone()) {
+            github.add_package(&owner, "container", name, Vec::new());
+        }
     }
     let Some(index) = package(github, repository) else { return Answer::observed("manifest-unknown") };
     match request.method.as_str() {
-        "GET" => pull(github, request, index, reference),
+        "GET" | "HEAD" => pull(github, request, index, reference),
         "PUT" => push(github, request, index, reference),
         _ => Answer::observed("delete-unsupported"),
     }

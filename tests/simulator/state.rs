@@ -305,6 +305,11 @@ impl GitHub {
 
     /// Adds a package with versions, the oldest first; those without an id get one.
     pub fn package(mut self, owner: &str, package_type: &str, name: &str, versions: Vec<Version>) -> Self {
+        self.add_package(owner, package_type, name, versions);
+        self
+    }
+
+    pub(super) fn add_package(&mut self, owner: &str, package_type: &str, name: &str, versions: Vec<Version>) {
         let id = self.new_id();
         let versions = versions.into_iter().map(|version| self.complete(version, package_type)).collect();
         self.packages.push(Package {
@@ -317,7 +322,6 @@ impl GitHub {
             deleted: Vec::new(),
             deleted_at: None,
         });
-        self
     }
 
     fn complete(&mut self, version: Version, package_type: &str) -> Version {
