@@ -1,6 +1,9 @@
 # The action's image: one static binary, the certificates that TLS needs, and nothing else.
 # No USER: the runner's files for outputs and summary belong to another user, and only root can write them
 # (https://docs.github.com/actions/reference/dockerfile-support-for-github-actions#user).
+# The list of parts (SBOM) of a release is read from Cargo.lock here: the image itself has nothing to find
+# (https://docs.docker.com/build/metadata/attestations/sbom/#arguments).
+ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./

@@ -54,6 +54,30 @@ fn the_action_has_the_inputs_of_the_binary_and_three_defaults() {
 }
 
 #[test]
+fn what_the_documents_point_at_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pointers =
+        regex::Regex::new(r"\]\(([^)#]+)[^)]*\)|`((?:src|tests|docs|benches|examples|\.github|\.ci)/[\w./-]+)`")
+            .unwrap();
+    let mut seen = 0;
+    for name in ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/design.md", "docs/performance.md"]
+    {
+        let text = read(name);
+        for found in pointers.captures_iter(&text) {
+            let (link, path) = (found.get(1).map(|it| it.as_str()), found.get(2).map(|it| it.as_str()));
+            let target = match (link, path) {
+                (Some(link), _) if link.contains("://") => continue,
+                (Some(link), _) => root.join(name).parent().unwrap().join(link),
+                (None, path) => root.join(path.unwrap()),
+            };
+            assert!(target.exists(), "{name} points at {}", target.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}");
+}
+
+#[test]
 fn the_readme_has_every_output_of_the_action() {
     let outputs = keys(&read("action.yml"), "outputs");
     assert_eq!(outputs.len(), 14);
