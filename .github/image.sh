@@ -28,8 +28,7 @@ buildx() {
 }
 
 build() {
-  local folder first second bytes
-  folder=$(mktemp -d)
+  local first second bytes
   for time in first second; do
     buildx --no-cache --provenance=false --output "type=oci,dest=$folder/$time.tar,rewrite-timestamp=true"
   done
@@ -37,7 +36,6 @@ build() {
   echo "built twice: $first, $second"
   [ "$first" = "$second" ] || fail "the same commit gave two images: $first and $second"
   buildx --provenance=false --load --tag tidy-packages
-  rm -r "$folder"
   bytes=$(docker image inspect --format '{{.Size}}' tidy-packages)
   echo "the image has $bytes bytes"
   [ "$bytes" -lt 5000000 ] || fail "the image has $bytes bytes, 5,000,000 are too many"
@@ -54,8 +52,7 @@ sha256() {
 }
 
 push() {
-  local metadata image
-  metadata=$(mktemp)
+  local metadata=$folder/metadata.json image
   image=$(name)
   buildx --provenance=mode=max --sbom=true --metadata-file "$metadata" \
     --output "type=image,name=$image,push-by-digest=true,name-canonical=true,push=true,rewrite-timestamp=true" >&2
@@ -80,6 +77,8 @@ anonymous() {
     "$1 cannot be pulled without a token: make the package public (its settings, Danger Zone), then run this again"
 }
 
+folder=$(mktemp -d)
+trap 'rm -r "$folder"' EXIT
 command=${1:-}
 case "$command:$#" in
   name:1 | build:1 | push:1 | join:4 | anonymous:2) shift && "$command" "$@" ;;

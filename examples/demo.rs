@@ -1,7 +1,8 @@
 //! `cargo demo`: the real pipeline against a make-believe GitHub, without a token.
 //!
 //! An organization with images and packages: an inventory, a dry run that shows the plan, the plan
-//! applied, what went brought back, and the summary printed.
+//! applied, what went brought back, and the summary printed. `cargo demo -- FOLDER` puts the summaries
+//! of the inventory and of the clean-up there; `docs/pictures/make` renders them.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
 
     heading("1. What is there? An inventory changes nothing");
     let told = demo.step(&[("mode", "report"), ("packages", "app")]);
+    demo.keep("inventory.md");
 
     heading("2. A dry run: which images of pull requests would go, and what is left over without a tag?");
     let dry = [("dry-run", "true"), ("report-file", "plan.json")];
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     heading("3. Its report is the plan: exactly that is carried out");
     let applied = demo.step(&[("from-report", "plan.json"), ("report-file", "applied.json")]);
     println!("\nThe job summary, as Markdown:\n\n{}", demo.read("summary"));
+    demo.keep("clean-up.md");
 
     heading("4. It was needed after all: back it comes, the parts of images first");
     let restored = demo.step(&[("mode", "restore"), ("from-report", "applied.json")]);
@@ -125,6 +128,13 @@ impl Demo {
         let (_stopper, stop) = stop::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(run(&environment, Rc::new(SystemClock::start()), stop, log))
+    }
+
+    /// Keeps the last step's summary, if somebody asked for it.
+    fn keep(&self, name: &str) {
+        if let Some(folder) = std::env::args_os().nth(1) {
+            fs::write(Path::new(&folder).join(name), self.read("summary")).expect("the folder for summaries");
+        }
     }
 
     fn read(&self, name: &str) -> String {

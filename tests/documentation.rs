@@ -174,6 +174,99 @@ fn with_of(node: &Value) -> Vec<BTreeMap<String, String>> {
     }
 }
 
+/// The inputs of other actions, as their own descriptions have them in 2026.
+const ELSEWHERE: [(&str, &[&str]); 3] = [
+    (
+        "actions/delete-package-versions",
+        &[
+            "package-version-ids",
+            "owner",
+            "package-name",
+            "package-type",
+            "num-old-versions-to-delete",
+            "min-versions-to-keep",
+            "ignore-versions",
+            "delete-only-pre-release-versions",
+            "delete-only-untagged-versions",
+            "token",
+        ],
+    ),
+    (
+        "snok/container-retention-policy",
+        &[
+            "account",
+            "token",
+            "cut-off",
+            "image-names",
+            "image-tags",
+            "skip-shas",
+            "tag-selection",
+            "keep-n-most-recent",
+            "timestamp-to-use",
+            "dry-run",
+            "rust-log",
+        ],
+    ),
+    (
+        "dataaxiom/ghcr-cleanup-action",
+        &[
+            "token",
+            "owner",
+            "repository",
+            "package",
+            "packages",
+            "expand-packages",
+            "delete-tags",
+            "tags",
+            "exclude-tags",
+            "delete-untagged",
+            "keep-n-untagged",
+            "keep-n-tagged",
+            "delete-ghost-images",
+            "delete-partial-images",
+            "delete-orphaned-images",
+            "older-than",
+            "use-regex",
+            "dry-run",
+            "validate",
+            "registry-url",
+            "github-api-url",
+            "log-level",
+        ],
+    ),
+];
+
+/// What stands in code marks.
+fn marked(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn every_input_of_other_actions_has_its_place_and_what_stands_for_it_is_understood() {
+    let readme = read("README.md");
+    let section = readme.split("## Coming from another action").nth(1).expect("the section");
+    let simulator = Simulator::start(GitHub::new());
+    for (action, inputs) in ELSEWHERE {
+        let table =
+            section.split(&format!("<summary>{action}")).nth(1).and_then(|rest| rest.split("</details>").next());
+        let rows = table.unwrap_or_else(|| panic!("no {action}")).lines().filter(|line| line.starts_with("| "));
+        let rows: Vec<_> = rows.skip(2).map(|row| row.split(" | ").collect::<Vec<_>>()).collect();
+        let theirs: Vec<_> = rows.iter().flat_map(|row| marked(row[0])).collect();
+        for input in inputs {
+            let has_it = theirs.iter().any(|mark| mark.split(':').next() == Some(input));
+            assert!(has_it, "{action}: {input} of {theirs:?}");
+        }
+        for row in &rows {
+            let ours: Vec<_> = marked(row[1]).into_iter().filter_map(|mark| mark.split_once(": ")).collect();
+            let selects = ours.iter().any(|(name, value)| *name == "tags" || *value == "untagged");
+            let step = Step::new(simulator.url()).input("tags", if selects { "" } else { "pr-.*" });
+            let step = ours.into_iter().fold(step, |step, (name, value)| step.input(name, value));
+            let ended = step.run();
+            assert!(ended.log.contains("401: Bad credentials"), "{row:?}\n{}", ended.log);
+        }
+    }
+}
+
 #[test]
 fn the_commands_of_the_readme_are_those_of_ci() {
     let (readme, ci, aliases) = (read("README.md"), read(".ci/run"), read(".cargo/config.toml"));

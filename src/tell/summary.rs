@@ -159,7 +159,7 @@ fn undo(report: &Report, page: &mut Page) {
                 )
             )
         ));
-        page.push("Without it:\n\n");
+        page.force("<details><summary>Without the report, by ids</summary>\n\n");
     }
     for (package, ids) in packages.iter().take(MOST_UNDO_PACKAGES) {
         let mut yaml = format!(
@@ -186,6 +186,9 @@ fn undo(report: &Report, page: &mut Page) {
             "… and {} more packages: the report file has every id.\n\n",
             packages.len() - MOST_UNDO_PACKAGES
         ));
+    }
+    if report.path.is_some() {
+        page.force("</details>\n\n");
     }
 }
 
