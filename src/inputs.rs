@@ -3,7 +3,7 @@
 //! Reading collects every complaint instead of stopping at the first, and needs no network:
 //! a run with wrong inputs sends no request.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf, rc::Rc};
 
 use jiff::SignedDuration;
 use regex::Regex;
@@ -47,7 +47,7 @@ pub struct Inputs {
     /// Whole packages or their versions.
     pub target: Target,
     /// The report of `from-report`, checked as far as that goes without asking GitHub.
-    pub earlier: Option<Report>,
+    pub earlier: Option<Rc<Report>>,
     /// Whether a package that does not exist is an error.
     pub if_missing: IfMissing,
     /// What selects and protects versions.

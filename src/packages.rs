@@ -11,8 +11,8 @@ use crate::{
     github::{GitHub, PackageAnswer, State},
     inputs::{IfMissing, Inputs, Target, VersionReference},
     model::{Owner, Package, PackageType, Version},
-    plan::{self, Earlier, Extent, Listing},
-    report::{CutShort, Decision, Mode, Status},
+    plan::{self, Earlier, Listing},
+    report::{CutShort, Decision, Mode},
     tell::log::Log,
 };
 
@@ -237,21 +237,14 @@ impl Reader<'_> {
 
     /// What the report of an earlier run says of a package.
     fn earlier(&self, name: &str) -> Option<Earlier> {
-        let report = self.inputs.earlier.as_ref()?;
-        let package = report.packages.iter().find(|package| package.name == name)?.clone();
-        let extent = match (report.dry_run, report.status) {
-            (true, _) => Extent::DryRun,
-            (false, Status::Running) => Extent::CutOff,
-            (false, _) => Extent::Ended,
-        };
-        Some(Earlier { package, extent })
+        Earlier::of(self.inputs.earlier.as_ref()?, name)
     }
 
     /// What a package is taken for that is not there and may come back: whole packages do.
     fn absent(&self, name: &str) -> Option<Listing> {
         let package = Package { package_type: self.inputs.package_type, name: name.to_owned(), visibility: None };
         let earlier = self.earlier(name);
-        let went = earlier.as_ref().is_some_and(|earlier| earlier.package.decision == Some(Decision::Delete));
+        let went = earlier.as_ref().is_some_and(|earlier| earlier.package().decision == Some(Decision::Delete));
         let is_awaited = self.inputs.mode == Mode::Restore && (went || self.inputs.target == Target::Packages);
         is_awaited.then(|| Listing { earlier, exists: false, ..Listing::new(package) })
     }

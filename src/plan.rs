@@ -3,6 +3,8 @@
 //!
 //! The order of a listing never matters, and in doubt a version stays.
 
+use std::rc::Rc;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
     inputs::{Guards, Rules},
     manifest::Manifests,
     model::{Package, PackageType, Version, subject_of_fallback_tag},
-    report::{Decision, Outcome, PackageReport, Role, VersionReport},
+    report::{Decision, Outcome, PackageReport, Report, Role, Status, VersionReport},
     tell::text::short_name,
 };
 
@@ -75,10 +77,31 @@ impl Listing {
 /// What an earlier run's report says of a package.
 #[derive(Clone, Debug)]
 pub struct Earlier {
-    /// Its entry.
-    pub package: PackageReport,
+    /// The whole of it: of 100,000 versions a copy for each package would be felt.
+    report: Rc<Report>,
+    /// Which of its packages is meant.
+    place: usize,
     /// What `planned` means in it.
     pub extent: Extent,
+}
+
+impl Earlier {
+    /// What a report says of a package, if it has it.
+    pub fn of(report: &Rc<Report>, name: &str) -> Option<Self> {
+        let place = report.packages.iter().position(|package| package.name == name)?;
+        let extent = match (report.dry_run, report.status) {
+            (true, _) => Extent::DryRun,
+            (false, Status::Running) => Extent::CutOff,
+            (false, _) => Extent::Ended,
+        };
+        Some(Self { report: Rc::clone(report), place, extent })
+    }
+
+    /// Its entry.
+    pub fn package(&self) -> &PackageReport {
+        // found in `of`
+        &self.report.packages[self.place]
+    }
 }
 
 /// How far the run of a report came.

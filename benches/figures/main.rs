@@ -100,7 +100,15 @@ impl Measured {
 
 /// Runs a step to its end and looks at its memory meanwhile.
 fn measure(simulator: &Simulator, inputs: &[(&str, &str)]) -> Measured {
+    measure_with(simulator, inputs, None)
+}
+
+/// The same, with the report of an earlier run as `plan.json` in the workspace.
+fn measure_with(simulator: &Simulator, inputs: &[(&str, &str)], report: Option<Vec<u8>>) -> Measured {
     let step = inputs.iter().fold(Step::new(simulator.url()), |step, (name, value)| step.input(name, value));
+    if let Some(report) = report {
+        fs::write(step.workspace().join("plan.json"), report).unwrap();
+    }
     let before = simulator.requests().len();
     let begun = std::time::Instant::now();
     let running = step.start();

@@ -1,6 +1,9 @@
 //! Planning: reading what is there, and deciding on it.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use tidy_packages::{
     inputs::{self, Environment},
@@ -10,7 +13,8 @@ use tidy_packages::{
 };
 
 use crate::{
-    API, REGISTRY, Simulator, Version, far_away, line, measure, organization, runner::TOKEN, simulator::attested_images,
+    API, REGISTRY, Simulator, Version, far_away, line, measure, measure_with, organization, runner::TOKEN,
+    simulator::attested_images,
 };
 
 const CONCURRENCY: u32 = 90;
@@ -44,6 +48,18 @@ fn whole(images: u32, minutes: f64, more: &[(&str, &str)]) {
     let what = format!("plan {} versions, pushed {minutes} minutes apart", images * 5);
     let floor = floor(images * 5 / 100, images);
     line(&what, &measured.counted(), measured.took, Some(floor), Some(measured.memory));
+    // the same again, with the plan as what is wanted: every version of it is looked at anew
+    let report = fs::read(measured.ended.workspace().join(measured.ended.output("report"))).unwrap();
+    let inputs = [&[("from-report", "plan.json"), ("dry-run", "true"), ("concurrency", "90")], more].concat();
+    let measured = measure_with(&simulator, &inputs, Some(report));
+    assert_eq!((measured.ended.code, measured.ended.count("selected")), (Some(0), u64::from(images / 2 * 5)));
+    line(
+        "  hold that plan against what is there",
+        &measured.counted(),
+        measured.took,
+        Some(floor),
+        Some(measured.memory),
+    );
 }
 
 /// The decisions alone: nothing is read.

@@ -1,6 +1,6 @@
 //! From text to meaning: every input by itself first, then the ones that contradict one another.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, rc::Rc};
 
 use jiff::SignedDuration;
 use reqwest::Url;
@@ -62,7 +62,7 @@ pub(super) struct Wider {
 pub fn read(environment: &Environment) -> Result<Inputs, Vec<Complaint>> {
     let (mut given, unknown) = raw::given(environment);
     let mut complaints = Complaints(unknown);
-    let earlier = beside_report::inherit(&mut given, &roots(environment), &mut complaints);
+    let earlier = beside_report::inherit(&mut given, &roots(environment), &mut complaints).map(Rc::new);
     let raw = raw::parse(&given, &mut complaints);
     given.remove("token");
     let inputs = meaning(environment, &raw, given, earlier, &mut complaints);
@@ -80,7 +80,7 @@ fn meaning(
     environment: &Environment,
     raw: &RawInputs,
     given: std::collections::BTreeMap<String, String>,
-    earlier: Option<Report>,
+    earlier: Option<Rc<Report>>,
     complaints: &mut Complaints,
 ) -> Option<Inputs> {
     let token = token(raw.token.as_deref(), complaints);

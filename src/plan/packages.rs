@@ -48,8 +48,8 @@ fn going(mut listing: Listing, rules: &Rules) -> PackagePlan {
     listing.versions.sort_by(newest_first);
     let versions = listing.versions.iter().cloned();
     let verdicts = versions.map(|version| Verdict::alone(version, Decision::Delete, Reason::WholePackage)).collect();
-    let changed = earlier.as_ref().and_then(|earlier| changed(&listing, &earlier.package.versions));
-    let was_to_go = earlier.as_ref().is_none_or(|earlier| earlier.package.decision == Some(Decision::Delete));
+    let changed = earlier.as_ref().and_then(|earlier| changed(&listing, &earlier.package().versions));
+    let was_to_go = earlier.as_ref().is_none_or(|earlier| earlier.package().decision == Some(Decision::Delete));
     let mut package = plan(listing, verdicts);
     package.decision = Some(Decision::Delete);
     let protected = package.verdicts.iter().find_map(|verdict| {

@@ -18,21 +18,28 @@ use crate::{
 
 /// What a report plans for one package, by ids.
 pub(super) struct Planned {
-    versions: HashMap<u64, VersionReport>,
+    earlier: Earlier,
+    /// Where in it a version stands.
+    places: HashMap<u64, usize>,
     /// Whether the package goes with its last version.
     pub(super) takes_package: bool,
 }
 
 impl Planned {
     pub(super) fn new(earlier: Earlier) -> Self {
-        let takes_package = earlier.package.decision == Some(Decision::Delete);
-        let versions = earlier.package.versions.into_iter().map(|version| (version.id, version));
-        Self { versions: versions.collect(), takes_package }
+        let takes_package = earlier.package().decision == Some(Decision::Delete);
+        let places =
+            earlier.package().versions.iter().enumerate().map(|(place, version)| (version.id, place)).collect();
+        Self { earlier, places, takes_package }
+    }
+
+    fn get(&self, id: u64) -> Option<&VersionReport> {
+        self.places.get(&id).and_then(|place| self.earlier.package().versions.get(*place))
     }
 
     /// What the plan says of a version that is there.
     pub(super) fn pick(&self, version: &Version, rules: &Rules, now: Timestamp) -> Result<Pick, Reason> {
-        let Some(entry) = self.versions.get(&version.id) else { return Err(Reason::NotPlanned) };
+        let Some(entry) = self.get(version.id) else { return Err(Reason::NotPlanned) };
         let reason = Reason::AsPlanned(entry.reason.clone());
         if !is_to_change(entry) {
             return Err(reason);
@@ -52,12 +59,12 @@ impl Planned {
 
     /// Whether the plan takes a version, or tags of it.
     pub(super) fn takes(&self, id: u64) -> bool {
-        self.versions.get(&id).is_some_and(is_to_change)
+        self.get(id).is_some_and(is_to_change)
     }
 
     /// What becomes of a version that the plan takes, and that stays for a reason of today.
     pub(super) fn hold_to(&self, mut verdict: Verdict, needer_was_to_go: bool) -> Verdict {
-        let Some(entry) = self.versions.get(&verdict.version.id).filter(|_| verdict.decision == Decision::Keep) else {
+        let Some(entry) = self.get(verdict.version.id).filter(|_| verdict.decision == Decision::Keep) else {
             return verdict;
         };
         match entry.decision {
@@ -85,9 +92,9 @@ impl Planned {
         let (ids_there, ids_deleted) = (ids(there), ids(deleted));
         let names_there: HashSet<&str> = there.iter().map(|version| version.name.as_str()).collect();
         let is_missing = |entry: &VersionReport| is_to_change(entry) && !ids_there.contains(&entry.id);
-        let mut missing: Vec<_> = self.versions.into_values().filter(is_missing).collect();
+        let mut missing: Vec<_> = self.earlier.package().versions.iter().filter(|entry| is_missing(entry)).collect();
         missing.sort_by_key(|entry| std::cmp::Reverse(entry.id));
-        let verdict = |entry: VersionReport| {
+        let verdict = |entry: &VersionReport| {
             let is_deleted = ids_deleted.contains(&entry.id);
             let was_pushed_again = names_there.contains(entry.name.as_str());
             let (outcome, why) = match entry.decision {
@@ -100,10 +107,10 @@ impl Planned {
                 Outcome::Gone => Reason::AsPlanned(entry.reason.clone()),
                 _ => Reason::Changed,
             };
-            let mut verdict = Verdict::alone(version_of(&entry), entry.decision, reason);
+            let mut verdict = Verdict::alone(version_of(entry), entry.decision, reason);
             verdict.role = entry.role;
             verdict.settled = Some((outcome, why.map(str::to_owned)));
-            verdict.untag = entry.untag;
+            verdict.untag.clone_from(&entry.untag);
             verdict
         };
         missing.into_iter().map(verdict).collect()
@@ -125,7 +132,7 @@ pub fn mismatch(listing: &Listing) -> Option<String> {
             by_name.get(entry.name.as_str()).map(|id| format!("{} has the id {id}, and not {}", entry.name, entry.id))
         }
     };
-    let versions = &listing.earlier.as_ref()?.package.versions;
+    let versions = &listing.earlier.as_ref()?.package().versions;
     let what = versions.iter().find_map(mismatch)?;
     Some(format!("{} {}: {what}", listing.package.package_type, listing.package.name))
 }
@@ -133,7 +140,7 @@ pub fn mismatch(listing: &Listing) -> Option<String> {
 /// Whether some of what a report plans is not among these versions.
 pub fn lacks_planned(earlier: &Earlier, versions: &[Version]) -> bool {
     let there: HashSet<_> = versions.iter().map(|version| version.id).collect();
-    earlier.package.versions.iter().any(|entry| is_to_change(entry) && !there.contains(&entry.id))
+    earlier.package().versions.iter().any(|entry| is_to_change(entry) && !there.contains(&entry.id))
 }
 
 fn is_to_change(entry: &VersionReport) -> bool {

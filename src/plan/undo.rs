@@ -27,9 +27,9 @@ pub fn undo(listings: Vec<Listing>, rules: &Rules) -> Plan {
 
 fn of_package(mut listing: Listing, rules: &Rules) -> Option<PackagePlan> {
     let earlier = listing.earlier.take()?;
-    let went_whole = earlier.package.decision == Some(Decision::Delete);
+    let went_whole = earlier.package().decision == Some(Decision::Delete);
     let mut entries: Vec<_> =
-        earlier.package.versions.into_iter().filter(|entry| was_touched(entry, earlier.extent)).collect();
+        earlier.package().versions.iter().filter(|entry| was_touched(entry, earlier.extent)).cloned().collect();
     entries.sort_by(|left, right| newest_first(&version_of(left), &version_of(right)));
     let there: HashMap<u64, &Version> = listing.versions.iter().map(|version| (version.id, version)).collect();
     let bearers = bearers(&listing.versions);
@@ -57,7 +57,7 @@ fn of_package(mut listing: Listing, rules: &Rules) -> Option<PackagePlan> {
 /// The ids of what a run changed, as far as its report can tell.
 pub fn undone(earlier: &Earlier) -> impl Iterator<Item = u64> + '_ {
     let touched = |entry: &&VersionReport| was_touched(entry, earlier.extent);
-    earlier.package.versions.iter().filter(touched).map(|entry| entry.id)
+    earlier.package().versions.iter().filter(touched).map(|entry| entry.id)
 }
 
 /// Whether the run changed it, as far as its report can tell.
