@@ -261,13 +261,13 @@ impl Reader<'_> {
         let near = near_names(name, all);
         let hint = if near.is_empty() {
             "A container's name has no owner in front, and may have several parts (ghcr.io/owner/repository/image \
-             is the package repository/image)"
+             is the package repository/image)."
                 .to_owned()
         } else {
             format!("Did you mean {}?", near.join(", "))
         };
         format!(
-            "there is no {package_type} package {name} of {}, or the token may not see it: {failure}. {hint}. A package \
+            "there is no {package_type} package {name} of {}, or the token may not see it: {failure}. {hint} A package \
              that need not exist is fine with if-missing: ignore",
             self.owner.login
         )

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     inventory::Inventory,
-    report::{Decision, Mode, Outcome, PackageReport, Report, Status, VersionReport},
+    report::{Counts, Decision, Mode, Outcome, PackageReport, Report, Status, VersionReport},
 };
 
 /// The most lines of a kind that a package gets; the report has all.
@@ -236,7 +236,9 @@ pub(super) fn counts_sentence(report: &Report) -> String {
 
 /// Tells the end of a run.
 pub fn outcome(log: &Log, report: &Report) {
-    let counts = if report.packages.is_empty() { String::new() } else { format!("{}. ", counts_sentence(report)) };
+    // with nothing to count there may still be something that failed
+    let is_told = !report.packages.is_empty() && (report.counts != Counts::default() || report.status != Status::Failed);
+    let counts = if is_told { format!("{}. ", counts_sentence(report)) } else { String::new() };
     log.line(&format!("{}: {counts}{}", report.status.as_str(), status_sentence(report)));
     let deleted = report.packages.iter().flat_map(|package| &package.versions);
     let deleted =
