@@ -191,9 +191,11 @@ fn span(seconds: f64) -> String {
 
 /// What a status means, in a sentence.
 pub(super) fn status_sentence(report: &Report) -> &'static str {
+    let Counts { selected, deleted, untagged, restored, failed, skipped, .. } = report.counts;
     match (report.status, report.changes_nothing()) {
         (Status::Complete, true) if report.mode == Mode::Report => "This is an inventory: nothing was changed.",
         (Status::Complete, true) => "This was a dry run: nothing was changed.",
+        (Status::Complete, _) if selected == 0 => "There was nothing to do.",
         (Status::Complete | Status::Running, _) => "All that was planned has been dealt with.",
         (Status::Partial, _) => {
             "A rate limit or time-limit stopped the run. What was done stays done, and the next run goes on from there."
@@ -201,6 +203,11 @@ pub(super) fn status_sentence(report: &Report) -> &'static str {
         (Status::Refused, _) => "A guard held the run back: what was refused has not been touched.",
         (Status::Failed, _) if report.packages.is_empty() => "Nothing was changed.",
         (Status::Failed, true) => "Something failed; nothing was changed.",
+        // what failed may have been done in part, or for all that is known
+        (Status::Failed, false) if deleted + untagged + restored + failed == 0 => {
+            "Something failed; nothing was changed."
+        }
+        (Status::Failed, false) if skipped > 0 => "Something failed; what does not depend on it was done.",
         (Status::Failed, false) => "Something failed; everything else was done.",
         (Status::Cancelled, _) => {
             "The run was cancelled. What was done stays done, and the next run goes on from there."
@@ -237,7 +244,8 @@ pub(super) fn counts_sentence(report: &Report) -> String {
 /// Tells the end of a run.
 pub fn outcome(log: &Log, report: &Report) {
     // with nothing to count there may still be something that failed
-    let is_told = !report.packages.is_empty() && (report.counts != Counts::default() || report.status != Status::Failed);
+    let is_told =
+        !report.packages.is_empty() && (report.counts != Counts::default() || report.status != Status::Failed);
     let counts = if is_told { format!("{}. ", counts_sentence(report)) } else { String::new() };
     log.line(&format!("{}: {counts}{}", report.status.as_str(), status_sentence(report)));
     let deleted = report.packages.iter().flat_map(|package| &package.versions);
