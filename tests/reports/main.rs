@@ -11,6 +11,7 @@ mod runner;
 mod simulator;
 
 mod applying;
+mod forging;
 mod laws;
 mod refusing;
 mod undoing;
