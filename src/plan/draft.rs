@@ -168,12 +168,18 @@ impl Draft {
         let (images, referrers): (Vec<_>, Vec<_>) = all.clone().filter(is_root).partition(is_image);
         let (mut tagged, mut untagged): (Vec<_>, Vec<_>) = images.into_iter().partition(has_tag);
         if tagged.is_empty() {
-            let (left_tagged, left_untagged): (Vec<_>, Vec<_>) = all.filter(is_left).partition(has_tag);
+            let (left_tagged, left_untagged): (Vec<_>, Vec<_>) = all.clone().filter(is_left).partition(has_tag);
             tagged.extend(left_tagged);
             untagged.extend(left_untagged);
         }
-        let last: [(Vec<usize>, Reason); 3] =
-            [(tagged, Reason::LastTaggedImage), (untagged, Reason::LastVersion), (referrers, Reason::LastVersion)];
+        // GitHub asks for a tag alone: a part that has one becomes the last image, should its index go
+        let tagged_parts: Vec<_> = all.filter(has_tag).filter(is_image).collect();
+        let last: [(Vec<usize>, Reason); 4] = [
+            (tagged, Reason::LastTaggedImage),
+            (tagged_parts, Reason::LastTaggedImage),
+            (untagged, Reason::LastVersion),
+            (referrers, Reason::LastVersion),
+        ];
         // the first kind that there is at all decides
         let (kind, reason) = last.into_iter().find(|(kind, _)| !kind.is_empty())?;
         kind.first().filter(|_| kind.iter().all(|place| goes[*place])).map(|newest| (*newest, reason))

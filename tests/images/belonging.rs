@@ -143,3 +143,11 @@ fn real_manifests_hang_together() {
     assert_eq!((ended.code, simulator.github().left("app")), (Some(0), vec!["v9".to_owned()]), "{}", ended.log);
     assert_eq!(ended.count("deleted"), 8);
 }
+
+#[test]
+fn a_tagged_part_is_the_last_image_where_no_tagged_image_is() {
+    // GitHub asks for a tag alone, and would refuse the part
+    goes("A[pr-2] · I -> A · X", &dummy(&[("tag-status", "any"), ("tags", "pr-.*")]), "I X");
+    // one that stays is enough
+    goes("A[pr-2] · B[v1] · I -> A,B · X", &dummy(&[("tag-status", "any"), ("tags", "pr-.*")]), "A I X");
+}
