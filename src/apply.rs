@@ -329,7 +329,10 @@ impl Applier<'_> {
             Outcome::Done | Outcome::Gone => queue.gone(place),
             Outcome::Planned => queue.put_back(place),
             // what else comes back does not depend on it
-            _ if entry.decision == Decision::Restore => queue.gone(place),
+            _ if entry.decision == Decision::Restore => {
+                queue.gone(place);
+                self.leave_what_lists(index, place, queue);
+            }
             Outcome::Retained | Outcome::Failed | Outcome::Skipped | Outcome::Unknown => {
                 let parts = queue.stays(place);
                 self.skip_parts(index, &label(&self.report.packages[index].versions[place]), parts);

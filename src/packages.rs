@@ -12,7 +12,7 @@ use crate::{
     inputs::{IfMissing, Inputs, Target, VersionReference},
     model::{Owner, Package, PackageType, Version},
     plan::{self, Earlier, Listing},
-    report::{CutShort, Decision, Mode},
+    report::{CutShort, Mode},
     tell::log::Log,
 };
 
@@ -151,6 +151,9 @@ impl Reader<'_> {
             Err(failure) => Err(failure),
         };
         let result = match result {
+            Ok(contents) if self.inputs.earlier.is_some() && contents.earlier.is_none() => Err(ReadError::Failed(
+                format!("GitHub calls it {}, and the report has no such package", contents.package.name),
+            )),
             Ok(contents) => Ok(contents),
             Err(failure) if failure.status() == Some(404) => {
                 if let Some(absent) = self.absent(&name) {
@@ -244,7 +247,7 @@ impl Reader<'_> {
     fn absent(&self, name: &str) -> Option<Listing> {
         let package = Package { package_type: self.inputs.package_type, name: name.to_owned(), visibility: None };
         let earlier = self.earlier(name);
-        let went = earlier.as_ref().is_some_and(|earlier| earlier.package().decision == Some(Decision::Delete));
+        let went = earlier.as_ref().is_some_and(|earlier| earlier.took_package());
         let is_awaited = self.inputs.mode == Mode::Restore && (went || self.inputs.target == Target::Packages);
         is_awaited.then(|| Listing { earlier, exists: false, ..Listing::new(package) })
     }

@@ -3,7 +3,7 @@
 //!
 //! The order of a listing never matters, and in doubt a version stays.
 
-use std::rc::Rc;
+use std::{collections::BTreeMap, rc::Rc};
 
 use jiff::Timestamp;
 
@@ -88,13 +88,21 @@ pub struct Earlier {
 impl Earlier {
     /// What a report says of a package, if it has it.
     pub fn of(report: &Rc<Report>, name: &str) -> Option<Self> {
-        let place = report.packages.iter().position(|package| package.name == name)?;
+        // GitHub may write a name in another case than whoever asked for it
+        let is_it = |package: &PackageReport| package.name.eq_ignore_ascii_case(name);
+        let exact = report.packages.iter().position(|package| package.name == name);
+        let place = exact.or_else(|| report.packages.iter().position(is_it))?;
         let extent = match (report.dry_run, report.status) {
             (true, _) => Extent::DryRun,
             (false, Status::Running) => Extent::CutOff,
             (false, _) => Extent::Ended,
         };
         Some(Self { report: Rc::clone(report), place, extent })
+    }
+
+    /// Whether it says that the whole package goes.
+    pub fn took_package(&self) -> bool {
+        self.package().decision == Some(Decision::Delete)
     }
 
     /// Its entry.
@@ -143,6 +151,8 @@ pub struct PackagePlan {
     pub there: Vec<Version>,
     /// What their manifests say, as far as they were read.
     pub manifests: Manifests,
+    /// What needs a part, by ids, where the image it goes with is not all of it.
+    pub needed_by: BTreeMap<u64, Vec<u64>>,
 }
 
 /// Why a package's plan is not carried out.
@@ -175,6 +185,8 @@ pub struct Verdict {
     pub settled: Option<(Outcome, Option<String>)>,
     /// Of what a restoration asks for: whether it is there, so that only tags or parts may be missing.
     pub is_there: bool,
+    /// Of a deletion: whether it was there when it was planned. What an earlier plan names may not be.
+    pub was_there: bool,
     /// The tags that are to come back with it.
     pub tags_back: Vec<String>,
 }
@@ -202,6 +214,7 @@ impl PackagePlan {
             error,
             refused,
             inventory: None,
+            needed_by: self.needed_by,
             versions,
         }
     }
@@ -220,6 +233,7 @@ impl Verdict {
             untag: Vec::new(),
             settled: None,
             is_there: false,
+            was_there: true,
             tags_back: Vec::new(),
         }
     }
@@ -252,6 +266,7 @@ impl Verdict {
             untag: self.untag,
             after: self.after,
             is_there: self.is_there,
+            was_there: self.was_there,
             tags_back: self.tags_back,
             outcome,
             error,
@@ -274,7 +289,8 @@ pub fn deletion(listings: Vec<Listing>, rules: &Rules, guards: Guards, now: Time
 /// at GitHub, so nothing is read where nothing could go.
 ///
 /// Without manifests every version counts as an image of its own. So more of them are older than
-/// the newest that `keep-latest` spares, and nothing is needed: what could go is among these.
+/// the newest that `keep-latest` spares, and nothing is needed: what could go is among these. Only
+/// the last image may be one that could go with its package, were its parts known.
 pub fn depends_on_manifests(listing: &Listing, rules: &Rules, now: Timestamp) -> bool {
     if listing.package.package_type != PackageType::Container {
         return false;
@@ -284,7 +300,7 @@ pub fn depends_on_manifests(listing: &Listing, rules: &Rules, now: Timestamp) ->
     }
     let mut drafts = [Draft::new(listing.clone(), rules, now)];
     bounds::hold_back(&mut drafts, rules.limit, 100);
-    drafts.iter().any(|draft| draft.changes() > 0)
+    drafts.iter().any(|draft| draft.changes() > 0 || (rules.delete_empty_package && draft.retains()))
 }
 
 /// The digests that no version of the package has, and of which the registry has to say that they

@@ -269,8 +269,19 @@ pub struct PackageReport {
     /// With `mode: report`: what is in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inventory: Option<Inventory>,
+    /// The ids of what needs a part that goes, by the part's id: of those parts that several images share, or
+    /// that hang on another part. For all others `via` says it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub needed_by: BTreeMap<u64, Vec<u64>>,
     /// Every version in question, newest first.
     pub versions: Vec<VersionReport>,
+}
+
+impl PackageReport {
+    /// The ids of what needs a part directly: what lists it, or what it refers to.
+    pub fn needers(&self, part: &VersionReport) -> Vec<u64> {
+        self.needed_by.get(&part.id).cloned().unwrap_or_else(|| part.via.into_iter().collect())
+    }
 }
 
 /// One version of a run: what was decided and what came of it.
@@ -305,6 +316,9 @@ pub struct VersionReport {
     /// Not part of the file.
     #[serde(skip)]
     pub is_there: bool,
+    /// Of a deletion: whether it was there when the run began. Not part of the file.
+    #[serde(skip)]
+    pub was_there: bool,
     /// The tags that are to come back with it. Not part of the file.
     #[serde(skip)]
     pub tags_back: Vec<String>,

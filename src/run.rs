@@ -384,6 +384,7 @@ fn unreadable(package_type: PackageType, name: String, error: String) -> Package
         error: Some(error),
         refused: false,
         inventory: None,
+        needed_by: Default::default(),
         versions: Vec::new(),
     }
 }

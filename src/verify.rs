@@ -76,11 +76,14 @@ async fn is_gone(github: &GitHub, owner: &Owner, package: &Package, id: u64) -> 
 
 /// Whether a version is expected to be there after the run.
 fn was_to_stay(version: &VersionReport) -> bool {
-    match version.decision {
-        Decision::Keep | Decision::Retain | Decision::Untag => true,
-        Decision::Delete => matches!(version.outcome, Some(Outcome::Retained | Outcome::Skipped | Outcome::Planned)),
-        Decision::Restore => false,
-    }
+    version.was_there
+        && match version.decision {
+            Decision::Keep | Decision::Retain | Decision::Untag => true,
+            Decision::Delete => {
+                matches!(version.outcome, Some(Outcome::Retained | Outcome::Skipped | Outcome::Planned))
+            }
+            Decision::Restore => false,
+        }
 }
 
 /// What was deleted by this run, as far as anybody knows.
@@ -105,8 +108,8 @@ fn findings(
             version.id
         ));
     }
-    let places: HashMap<&str, usize> =
-        report.versions.iter().enumerate().map(|(place, version)| (version.name.as_str(), place)).collect();
+    let known = report.versions.iter().enumerate().filter(|(_, version)| version.was_there);
+    let places: HashMap<&str, usize> = known.map(|(place, version)| (version.name.as_str(), place)).collect();
     let is_new: HashSet<&str> = new.iter().map(|version| version.name.as_str()).collect();
     let kept = report.versions.iter().map(|version| (&version.name, version_name(&version.name, &version.tags)));
     let present = kept.chain(new.iter().map(|version| (&version.name, name_of(version))));

@@ -184,3 +184,17 @@ fn an_image_that_is_there_and_lacks_parts_is_made_whole_by_its_id() {
     assert!(simulator.github().broken_images().is_empty());
     assert_eq!(step().run().count("restored"), 0);
 }
+
+#[test]
+fn of_what_was_deleted_twice_the_last_deletion_is_undone() {
+    for restore in [("tags", "1.1.0-pr.1"), ("deleted-within", "1h")] {
+        let simulator = Simulator::start(npm(versions()));
+        step(&simulator).input("tags", "1.1.0-pr.1").run();
+        simulator.github().push("left-pad", Version::new("1.1.0-pr.1").id(7_000_000_000));
+        let again = step(&simulator).input("tags", "1.1.0-pr.1").run();
+        assert_eq!(again.count("deleted"), 1, "{}", again.log);
+        let ended = step(&simulator).input("mode", "restore").input(restore.0, restore.1).run();
+        assert_eq!((ended.code, ended.count("restored"), ended.count("kept")), (Some(0), 1, 1), "{}", ended.log);
+        assert_eq!(left(&simulator), ["1.0.0", "1.1.0", "1.1.0-pr.1", "1.1.0-pr.2"]);
+    }
+}

@@ -201,6 +201,13 @@ impl Queue {
         staying
     }
 
+    /// Takes in that a version is not to be tried any more, which holds nothing else up.
+    pub(super) fn leave(&mut self, place: usize) {
+        self.images.retain(|image| *image != place);
+        self.ready.retain(|part| *part != place);
+        self.gone(place);
+    }
+
     fn settle(&mut self, place: usize) -> bool {
         self.under_way.remove(&place);
         if !self.unsettled.remove(&place) {

@@ -40,35 +40,83 @@ impl Applier<'_> {
         self.put_tags_back(index, package, known).await
     }
 
+    /// An inner index of which a part did not come back stays deleted, and whatever lists that.
+    pub(super) fn leave_what_lists(&mut self, index: usize, place: usize, queue: &mut Queue) {
+        let package = &self.report.packages[index];
+        let places: HashMap<u64, usize> =
+            package.versions.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect();
+        let mut walk = vec![place];
+        let mut left = Vec::new();
+        while let Some(entry) = walk.pop().and_then(|place| package.versions.get(place)) {
+            if Wave::of(entry) != Wave::Children {
+                continue;
+            }
+            for needer in package.needers(entry).iter().filter_map(|id| places.get(id).copied()) {
+                let is_inner = |it: &VersionReport| Wave::of(it) == Wave::Children && is_to_come(it);
+                if package.versions.get(needer).is_some_and(is_inner) && !left.iter().any(|(it, _)| *it == needer) {
+                    left.push((needer, label(entry)));
+                    walk.push(needer);
+                }
+            }
+        }
+        for (needer, part) in left {
+            queue.leave(needer);
+            self.leave(index, needer, &part);
+        }
+    }
+
     /// An image of which a part did not come back stays deleted, and what refers to it: nobody is to pull
     /// a broken one.
     fn leave_what_lacks_a_part(&mut self, index: usize, known: &Known) {
         // the same manifest may have been pushed again
         let there: HashSet<&str> = known.active.iter().map(|version| version.name.as_str()).collect();
-        let versions = &self.report.packages[index].versions;
+        let package = &self.report.packages[index];
         let is_lost = |entry: &&VersionReport| {
             Wave::of(entry) == Wave::Children
                 && is_awaited(entry)
                 && !is_back(entry)
                 && !there.contains(entry.name.as_str())
         };
-        let lost: HashMap<u64, String> =
-            versions.iter().filter(is_lost).filter_map(|entry| Some((entry.via?, label(entry)))).collect();
-        let now = self.clock.now();
-        for entry in &mut self.report.packages[index].versions {
-            let part = lost.get(&entry.via.unwrap_or(entry.id)).filter(|_| Wave::of(entry) != Wave::Children);
-            let Some(part) = part.filter(|_| is_awaited(entry) && entry.outcome == Some(Outcome::Planned)) else {
-                continue;
-            };
-            entry.outcome = Some(Outcome::Skipped);
-            entry.at = Some(now);
-            entry.error = Some(format!(
-                "its part {part} did not come back, so the image stays deleted rather than broken. Run the job again; if \
-                 that part is lost for good, version-ids {} brings the rest back",
-                entry.id
-            ));
-            self.pulse.done += 1;
+        // what lacks a part, and which
+        let mut lacking: HashMap<u64, String> = HashMap::new();
+        for part in package.versions.iter().filter(is_lost) {
+            let image = part.via.filter(|_| !package.needed_by.contains_key(&part.id));
+            for needer in package.needers(part).into_iter().chain(image).chain([part.id]) {
+                lacking.entry(needer).or_insert_with(|| label(part));
+            }
         }
+        let mut left: Vec<(usize, String)> = Vec::new();
+        // what refers to what refers to an image comes after it
+        loop {
+            let before = left.len();
+            for (place, entry) in package.versions.iter().enumerate() {
+                let part = match Wave::of(entry) {
+                    Wave::Children => None,
+                    Wave::Roots => lacking.get(&entry.id),
+                    Wave::Referrers => package.needers(entry).iter().find_map(|subject| lacking.get(subject)),
+                };
+                let is_new = is_to_come(entry) && !left.iter().any(|(it, _)| *it == place);
+                if let Some(part) = part.filter(|_| is_new).cloned() {
+                    lacking.insert(entry.id, part.clone());
+                    left.push((place, part));
+                }
+            }
+            if left.len() == before {
+                break;
+            }
+        }
+        for (place, part) in left {
+            self.leave(index, place, &part);
+        }
+    }
+
+    fn leave(&mut self, index: usize, place: usize, part: &str) {
+        let id = self.report.packages[index].versions[place].id;
+        let error = format!(
+            "its part {part} did not come back, so the image stays deleted rather than broken. Run the job again; if \
+             that part is lost for good, version-ids {id} brings the rest back"
+        );
+        self.write_down(index, place, Outcome::Skipped, Some(error));
     }
 
     /// Brings a whole package back, with the versions it had when it went.
@@ -134,6 +182,11 @@ fn is_awaited(entry: &VersionReport) -> bool {
     entry.decision == Decision::Restore && !entry.is_there
 }
 
+/// Whether it is still to be tried.
+fn is_to_come(entry: &VersionReport) -> bool {
+    is_awaited(entry) && entry.outcome == Some(Outcome::Planned)
+}
+
 /// Whether it was asked for and is there: since it came back, or was there already.
 fn is_back(entry: &VersionReport) -> bool {
     match entry.decision {
@@ -157,6 +210,7 @@ fn entry_of(version: &Version, reason: String) -> VersionReport {
         untag: Vec::new(),
         after: Vec::new(),
         is_there: false,
+        was_there: false,
         tags_back: version.tags.clone().unwrap_or_default(),
         outcome: Some(Outcome::Planned),
         error: None,

@@ -48,7 +48,7 @@ pub(super) fn inherit(
         complaints.add("from-report", "it is the report-file too: the report that is read must not be written");
         return None;
     }
-    let report = match earlier::read(&path) {
+    let report = match earlier::read(&path, roots) {
         Ok(report) => report,
         Err(Unusable::Unreadable(why)) => {
             complaints.add("from-report", format!("{why}. Was it downloaded to there, in a step before this one?"));

@@ -167,11 +167,9 @@ impl Draft {
         let all = 0..self.versions.len();
         let (images, referrers): (Vec<_>, Vec<_>) = all.clone().filter(is_root).partition(is_image);
         let (mut tagged, mut untagged): (Vec<_>, Vec<_>) = images.into_iter().partition(has_tag);
-        if tagged.is_empty() {
-            let (left_tagged, left_untagged): (Vec<_>, Vec<_>) = all.clone().filter(is_left).partition(has_tag);
-            tagged.extend(left_tagged);
-            untagged.extend(left_untagged);
-        }
+        let (left_tagged, left_untagged): (Vec<_>, Vec<_>) = all.clone().filter(is_left).partition(has_tag);
+        tagged.extend(left_tagged);
+        untagged.extend(left_untagged);
         // GitHub asks for a tag alone: a part that has one becomes the last image, should its index go
         let tagged_parts: Vec<_> = all.filter(has_tag).filter(is_image).collect();
         let last: [(Vec<usize>, Reason); 4] = [
@@ -194,6 +192,11 @@ impl Draft {
     pub(super) fn changes(&self) -> usize {
         let outlook = self.outlook();
         outlook.order.len() + outlook.loses_tags.iter().filter(|loses| **loses).count()
+    }
+
+    /// Whether something would go, were it not the last image.
+    pub(super) fn retains(&self) -> bool {
+        self.withheld.values().any(|(decision, _)| *decision == Decision::Retain)
     }
 
     /// How many versions there are.
@@ -295,6 +298,7 @@ impl Draft {
         let rank: HashMap<_, _> = outlook.order.iter().enumerate().map(|(rank, place)| (*place, rank)).collect();
         let mut verdicts: Vec<_> = (0..self.versions.len()).map(|place| self.verdict(place, &outlook, &rank)).collect();
         let decision = self.goes_whole().then_some(Decision::Delete);
+        let needed_by = needed_by(&verdicts);
         if let Some(planned) = self.planned {
             verdicts.extend(planned.not_there(&self.versions, &self.deleted));
         }
@@ -307,6 +311,7 @@ impl Draft {
             manifests: self.manifests,
             deleted: self.deleted,
             there: Vec::new(),
+            needed_by,
         }
     }
 
@@ -389,4 +394,15 @@ fn absent(wanted: &[VersionReference], versions: &[Version]) -> Option<Hold> {
             versions.len()
         ))
     })
+}
+
+/// What needs a part that goes, by ids, where that is not the image it goes with alone: whoever brings
+/// them back cannot read it from manifests.
+fn needed_by(verdicts: &[Verdict]) -> BTreeMap<u64, Vec<u64>> {
+    let id = |place: &usize| verdicts.get(*place).map(|verdict| verdict.version.id);
+    let parts = verdicts.iter().filter(|verdict| verdict.decision == Decision::Delete).filter_map(|verdict| {
+        let needers: Vec<u64> = verdict.after.iter().filter_map(id).collect();
+        (needers != Vec::from_iter(id(&verdict.image?))).then_some((verdict.version.id, needers))
+    });
+    parts.collect()
 }

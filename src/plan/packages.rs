@@ -1,9 +1,10 @@
 //! Whole packages that go or come back, by their exact names (`target: packages`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    Hold, Listing, PackagePlan, Plan, Verdict, newest_first, pick::excluded, planned::difference, reason::Reason,
+    Earlier, Hold, Listing, PackagePlan, Plan, Verdict, newest_first, pick::excluded, planned::difference,
+    reason::Reason,
 };
 use crate::{
     inputs::{Guards, Rules},
@@ -49,7 +50,7 @@ fn going(mut listing: Listing, rules: &Rules) -> PackagePlan {
     let versions = listing.versions.iter().cloned();
     let verdicts = versions.map(|version| Verdict::alone(version, Decision::Delete, Reason::WholePackage)).collect();
     let changed = earlier.as_ref().and_then(|earlier| changed(&listing, &earlier.package().versions));
-    let was_to_go = earlier.as_ref().is_none_or(|earlier| earlier.package().decision == Some(Decision::Delete));
+    let was_to_go = earlier.as_ref().is_none_or(Earlier::took_package);
     let mut package = plan(listing, verdicts);
     package.decision = Some(Decision::Delete);
     let protected = package.verdicts.iter().find_map(|verdict| {
@@ -83,7 +84,7 @@ fn changed(listing: &Listing, planned: &[VersionReport]) -> Option<String> {
     })
 }
 
-fn keep(package: &mut PackagePlan, reason: impl Fn(&Verdict) -> Reason) {
+pub(super) fn keep(package: &mut PackagePlan, reason: impl Fn(&Verdict) -> Reason) {
     package.decision = None;
     for verdict in &mut package.verdicts {
         verdict.decision = Decision::Keep;
@@ -117,6 +118,7 @@ fn plan(listing: Listing, verdicts: Vec<Verdict>) -> PackagePlan {
         decision: None,
         deleted: listing.deleted,
         there: Vec::new(),
+        needed_by: BTreeMap::new(),
         manifests: listing.manifests,
     }
 }

@@ -47,6 +47,9 @@ impl Planned {
         if let Some(difference) = difference(entry, version) {
             return Err(Reason::Differs(difference));
         }
+        if matches!(entry.outcome, Some(Outcome::Done | Outcome::Gone)) {
+            return Err(Reason::Differs("that was done, and somebody took it back".to_owned()));
+        }
         let tags = version.tags.as_deref().unwrap_or_default();
         match protected(version, tags, rules, now) {
             // a part goes with its image, however young it is
@@ -78,6 +81,8 @@ impl Planned {
                 let why = (!needer_was_to_go).then(|| verdict.reason.to_string());
                 if !needer_was_to_go {
                     verdict.reason = Reason::Changed;
+                    // the next plan made of this report is still the one that somebody has seen
+                    verdict.version = version_of(entry);
                 }
                 verdict.settled = Some((Outcome::Skipped, why));
             }
@@ -109,6 +114,7 @@ impl Planned {
             };
             let mut verdict = Verdict::alone(version_of(entry), entry.decision, reason);
             verdict.role = entry.role;
+            verdict.was_there = false;
             verdict.settled = Some((outcome, why.map(str::to_owned)));
             verdict.untag.clone_from(&entry.untag);
             verdict
@@ -122,14 +128,17 @@ impl Planned {
 pub fn mismatch(listing: &Listing) -> Option<String> {
     let known: HashMap<u64, &Version> =
         listing.deleted.iter().chain(&listing.versions).map(|version| (version.id, version)).collect();
-    let by_name: HashMap<&str, u64> =
-        listing.deleted.iter().chain(&listing.versions).map(|version| (version.name.as_str(), version.id)).collect();
+    let by_name: HashMap<&str, &Version> =
+        listing.deleted.iter().chain(&listing.versions).map(|version| (version.name.as_str(), version)).collect();
     let mismatch = |entry: &VersionReport| match known.get(&entry.id) {
         Some(version) if version.name == entry.name => None,
         Some(version) => Some(format!("the id {} is that of {}, and not of {}", entry.id, version.name, entry.name)),
         None if !is_to_change(entry) => None,
         None => {
-            by_name.get(entry.name.as_str()).map(|id| format!("{} has the id {id}, and not {}", entry.name, entry.id))
+            let other = by_name.get(entry.name.as_str())?;
+            // what GitHub has forgotten may have been pushed again
+            let is_newer = other.created_at > entry.created_at && entry.created_at.is_some();
+            (!is_newer).then(|| format!("{} has the id {}, and not {}", entry.name, other.id, entry.id))
         }
     };
     let versions = &listing.earlier.as_ref()?.package().versions;

@@ -72,6 +72,10 @@ pub enum Reason {
     TooYoung(SignedDuration),
     /// It was deleted longer ago than `deleted-within`, or nobody knows when.
     DeletedEarlier(SignedDuration),
+    /// The same version was pushed and deleted again later.
+    DeletedAgain,
+    /// The package would come back as a whole, and something of it may not.
+    PackageStaysDeleted(String),
     /// It is not deleted, so there is nothing to restore.
     NotDeleted,
     /// GitHub did not say what tags it has.
@@ -154,6 +158,8 @@ impl fmt::Display for Reason {
             }
             Self::Ungrouped => write!(formatter, "ungrouped"),
             Self::TooYoung(span) => write!(formatter, "younger than {} (older-than)", in_words(*span)),
+            Self::DeletedAgain => write!(formatter, "pushed again and deleted again later: that deletion is undone"),
+            Self::PackageStaysDeleted(why) => write!(formatter, "the package stays deleted as a whole: {why}"),
             Self::DeletedEarlier(span) => write!(formatter, "not deleted within the last {}", in_words(*span)),
             Self::NotDeleted => write!(formatter, "not deleted, nothing to restore"),
             Self::TagsUnknown => write!(formatter, "GitHub does not say what tags it has"),

@@ -1,5 +1,7 @@
 //! Which deleted versions come back.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use jiff::Timestamp;
 
 use super::{
@@ -7,7 +9,11 @@ use super::{
     pick::{all_match, excluded, is, names},
     reason::Reason,
 };
-use crate::{inputs::Rules, model::Version, report::Decision};
+use crate::{
+    inputs::{Rules, VersionReference},
+    model::Version,
+    report::Decision,
+};
 
 /// Plans a restoration: what `version-ids`, `tags` and `deleted-within` pick of a listing's deleted
 /// versions. The parts of an image are found out once it is back, since nobody can read its manifest
@@ -36,20 +42,44 @@ fn of_package(listing: Listing, rules: &Rules, now: Timestamp) -> PackagePlan {
             deleted.len()
         ))
     });
-    let coming = deleted.iter().cloned().map(|version| match comes_back(&version, rules, now) {
-        Ok(reason) if hold.is_none() => {
-            let tags_back = version.tags.clone().unwrap_or_default();
-            Verdict { tags_back, ..Verdict::alone(version, Decision::Restore, reason) }
-        }
-        Ok(reason) | Err(reason) => Verdict::alone(version, Decision::Keep, reason),
-    });
+    let mut picked: HashSet<String> = HashSet::new();
+    // of what was deleted several times, the last deletion is the one to undo
+    let mut once = |version: &Version| match comes_back(version, rules, now) {
+        Ok(_) if !picked.insert(version.name.clone()) && !is_named_by_id(version, rules) => Err(Reason::DeletedAgain),
+        decided => decided,
+    };
+    let mut by_deletion: Vec<_> = deleted.iter().collect();
+    by_deletion.sort_by_key(|version| std::cmp::Reverse(version.deleted_at));
+    let mut decided: HashMap<u64, _> = by_deletion.into_iter().map(|version| (version.id, once(version))).collect();
+    let coming =
+        deleted.iter().cloned().map(|version| match decided.remove(&version.id).unwrap_or(Err(Reason::NotNamed)) {
+            Ok(reason) if hold.is_none() => {
+                let tags_back = version.tags.clone().unwrap_or_default();
+                Verdict { tags_back, ..Verdict::alone(version, Decision::Restore, reason) }
+            }
+            Ok(reason) | Err(reason) => Verdict::alone(version, Decision::Keep, reason),
+        });
     let mut verdicts: Vec<_> = coming.collect();
     let active_ones = versions.iter().filter(|version| named.iter().any(|reference| is(reference, version)));
     verdicts.extend(active_ones.map(|version| Verdict {
         is_there: true,
         ..Verdict::alone(version.clone(), Decision::Keep, Reason::NotDeleted)
     }));
-    PackagePlan { package, active, verdicts, hold, decision: None, deleted, there: versions, manifests }
+    PackagePlan {
+        package,
+        active,
+        verdicts,
+        hold,
+        decision: None,
+        deleted,
+        there: versions,
+        manifests,
+        needed_by: BTreeMap::new(),
+    }
+}
+
+fn is_named_by_id(version: &Version, rules: &Rules) -> bool {
+    rules.version_ids.iter().flatten().any(|named| *named == VersionReference::Id(version.id))
 }
 
 /// GitHub may not show the tags of deleted versions: then none can be found by them.
@@ -93,21 +123,31 @@ fn comes_back(version: &Version, rules: &Rules, now: Timestamp) -> Result<Reason
     Ok(why)
 }
 
-/// `limit`: the images that were deleted last come back first, each with its parts.
+/// `limit`: the images that were deleted last come back first, each with its parts. A package that
+/// comes back as a whole counts once.
 pub(super) fn limit(packages: &mut [PackagePlan], limit: Option<usize>) {
     let Some(limit) = limit else { return };
     let mut coming = Vec::new();
     for (number, package) in packages.iter().enumerate() {
+        if package.decision.is_some() {
+            let last = package.verdicts.iter().map(|verdict| (verdict.version.deleted_at, verdict.version.id)).max();
+            coming.extend(last.map(|last| (std::cmp::Reverse(last), number, None)));
+            continue;
+        }
         for (place, verdict) in package.verdicts.iter().enumerate() {
             if verdict.decision == Decision::Restore && verdict.image.is_none() {
-                coming.push((std::cmp::Reverse((verdict.version.deleted_at, verdict.version.id)), number, place));
+                let key = std::cmp::Reverse((verdict.version.deleted_at, verdict.version.id));
+                coming.push((key, number, Some(place)));
             }
         }
     }
     coming.sort();
     for (_, number, place) in coming.into_iter().skip(limit) {
-        for (other, verdict) in packages[number].verdicts.iter_mut().enumerate() {
-            if verdict.decision == Decision::Restore && (other == place || verdict.image == Some(place)) {
+        let package = &mut packages[number];
+        package.decision = None;
+        for (other, verdict) in package.verdicts.iter_mut().enumerate() {
+            let is_meant = place.is_none() || Some(other) == place || verdict.image == place;
+            if verdict.decision == Decision::Restore && is_meant {
                 verdict.decision = Decision::Keep;
                 verdict.reason = Reason::Limit(limit);
             }

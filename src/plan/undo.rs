@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use super::{
-    Earlier, Extent, Listing, PackagePlan, Plan, Verdict, newest_first, pick::excluded, planned::version_of,
-    reason::Reason,
+    Earlier, Extent, Listing, PackagePlan, Plan, Verdict, newest_first, packages::keep, pick::excluded,
+    planned::version_of, reason::Reason,
 };
 use crate::{
     inputs::Rules,
@@ -20,16 +20,19 @@ use crate::{
 
 /// Plans to undo what a run did, of which every listing has the report.
 pub fn undo(listings: Vec<Listing>, rules: &Rules) -> Plan {
-    let mut packages: Vec<_> = listings.into_iter().filter_map(|listing| of_package(listing, rules)).collect();
+    let mut packages: Vec<_> = listings.into_iter().map(|listing| of_package(listing, rules)).collect();
     super::restoration::limit(&mut packages, rules.limit);
     Plan { packages, warnings: Vec::new() }
 }
 
-fn of_package(mut listing: Listing, rules: &Rules) -> Option<PackagePlan> {
-    let earlier = listing.earlier.take()?;
-    let went_whole = earlier.package().decision == Some(Decision::Delete);
-    let mut entries: Vec<_> =
-        earlier.package().versions.iter().filter(|entry| was_touched(entry, earlier.extent)).cloned().collect();
+fn of_package(mut listing: Listing, rules: &Rules) -> PackagePlan {
+    let earlier = listing.earlier.take();
+    let went_whole = earlier.as_ref().is_some_and(Earlier::took_package);
+    let touched = |earlier: &Earlier| {
+        let versions = earlier.package().versions.iter();
+        versions.filter(|entry| was_touched(entry, earlier.extent)).cloned().collect()
+    };
+    let mut entries: Vec<VersionReport> = earlier.as_ref().map(touched).unwrap_or_default();
     entries.sort_by(|left, right| newest_first(&version_of(left), &version_of(right)));
     let there: HashMap<u64, &Version> = listing.versions.iter().map(|version| (version.id, version)).collect();
     let bearers = bearers(&listing.versions);
@@ -42,7 +45,7 @@ fn of_package(mut listing: Listing, rules: &Rules) -> Option<PackagePlan> {
         verdict.after = order.get(&place).copied().into_iter().collect();
     }
     let comes_back = verdicts.iter().any(|verdict| verdict.decision == Decision::Restore);
-    Some(PackagePlan {
+    let mut package = PackagePlan {
         decision: (went_whole && !listing.exists && comes_back).then_some(Decision::Restore),
         package: listing.package,
         active: listing.active,
@@ -51,7 +54,20 @@ fn of_package(mut listing: Listing, rules: &Rules) -> Option<PackagePlan> {
         deleted: listing.deleted,
         there: listing.versions,
         manifests: listing.manifests,
-    })
+        needed_by: earlier.map(|earlier| earlier.package().needed_by.clone()).unwrap_or_default(),
+    };
+    let is_excluded = |verdict: &Verdict| matches!(verdict.reason, Reason::Excluded { .. });
+    if let Some(excluded) =
+        package.verdicts.iter().find(|verdict| is_excluded(verdict)).filter(|_| package.decision.is_some())
+    {
+        // it comes back with all its versions or not at all
+        let why = excluded.reason.to_string();
+        keep(&mut package, |verdict| match is_excluded(verdict) {
+            true => verdict.reason.clone(),
+            false => Reason::PackageStaysDeleted(why.clone()),
+        });
+    }
+    package
 }
 
 /// The ids of what a run changed, as far as its report can tell.
@@ -86,7 +102,7 @@ fn verdict(
     bearers: &HashMap<&str, &Version>,
     rules: &Rules,
 ) -> Verdict {
-    let version = version_of(entry);
+    let version = Version { deleted_at: entry.at, ..version_of(entry) };
     if let Some((tag, pattern)) = excluded(&entry.tags, &rules.exclude_tags) {
         return Verdict::alone(version, Decision::Keep, Reason::Excluded { tag, pattern });
     }

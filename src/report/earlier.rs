@@ -1,11 +1,16 @@
 //! The report of an earlier run, read back: nothing in it is trusted before it was held against
 //! itself here, and against what GitHub lists later.
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
 use super::{Decision, PackageReport, Report, SCHEMA};
+use crate::{manifest::is_digest, model::PackageType};
 
 /// The largest report that is read. A version takes some 500 bytes, so this holds a million.
 const MOST_BYTES: u64 = 512 * 1024 * 1024;
@@ -25,14 +30,20 @@ struct Head {
     schema: serde_json::Value,
 }
 
-/// Reads a report.
+/// Reads a report that lies below one of the roots.
 ///
 /// # Errors
 ///
-/// If there is none, it is damaged, of another schema, or contradicts itself.
-pub fn read(path: &Path) -> Result<Report, Unusable> {
+/// If there is none, a link leads elsewhere, it is damaged, of another schema, or contradicts itself.
+pub fn read(path: &Path, roots: &[PathBuf]) -> Result<Report, Unusable> {
     let unreadable =
         |error: std::io::Error| Unusable::Unreadable(format!("{} cannot be read: {error}", path.display()));
+    let real = fs::canonicalize(path).map_err(unreadable)?;
+    let is_below = |root: &PathBuf| fs::canonicalize(root).is_ok_and(|root| real.starts_with(root));
+    if !roots.iter().any(is_below) {
+        let why = format!("{} is a link to {}, outside of the workspace", path.display(), real.display());
+        return Err(Unusable::Unreadable(why));
+    }
     let file = fs::metadata(path).map_err(unreadable)?;
     if !file.is_file() {
         return Err(Unusable::Unreadable(format!("{} is no file", path.display())));
@@ -77,7 +88,20 @@ fn contradiction(report: &Report) -> Option<String> {
 
 fn contradiction_in(package: &PackageReport) -> Option<String> {
     let (mut ids, mut names) = (HashSet::new(), HashSet::new());
+    let goes_whole = package.decision == Some(Decision::Delete);
     for version in &package.versions {
+        if goes_whole && version.decision != Decision::Delete {
+            return Some(format!("the whole package goes, and {} does not", version.name));
+        }
+        if package.package_type == PackageType::Container {
+            if !is_digest(&version.name) {
+                return Some(format!("{} is no digest", version.name));
+            }
+            // they become part of addresses, and of commands that somebody copies
+            if let Some(tag) = version.tags.iter().find(|tag| !is_tag(tag)) {
+                return Some(format!("{tag} is no tag"));
+            }
+        }
         if !ids.insert(version.id) {
             return Some(format!("it has the id {} twice", version.id));
         }
@@ -93,4 +117,11 @@ fn contradiction_in(package: &PackageReport) -> Option<String> {
         }
     }
     None
+}
+
+/// Whether a container may have this tag (OCI distribution specification, "Pulling manifests").
+fn is_tag(text: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let starts_well = text.bytes().next().is_some_and(is_word);
+    starts_well && text.len() <= 128 && text.bytes().all(|byte| is_word(byte) || matches!(byte, b'.' | b'-'))
 }

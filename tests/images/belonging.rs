@@ -151,3 +151,9 @@ fn a_tagged_part_is_the_last_image_where_no_tagged_image_is() {
     // one that stays is enough
     goes("A[pr-2] · B[v1] · I -> A,B · X", &dummy(&[("tag-status", "any"), ("tags", "pr-.*")]), "A I X");
 }
+
+#[test]
+fn a_part_that_stays_without_its_index_is_the_image_that_is_left() {
+    let inputs = [("tags", ".*"), ("exclude-tags", "keep")];
+    goes("A[keep] · I[v2] -> A · P[pr-2]", &[&DUMMY[1..], &inputs].concat(), "I P");
+}

@@ -191,3 +191,11 @@ fn cases_29_and_30_ghosts_and_partial_images_are_taken_apart() {
 fn case_44_any_takes_matching_and_untagged_images() {
     goes("a[pr-1] 9 · b 9 · c[v1] 9", &[("tag-status", "any"), ("tags", "pr-.*")], "a b");
 }
+
+#[test]
+fn a_package_of_one_image_and_its_parts_goes_with_it() {
+    let package = Package::new("A[pr-1] -> a,b");
+    let ended = run(&package.simulator, &[("tags", ".*"), ("delete-empty-package", "true")]);
+    assert_eq!((ended.code, ended.count("deleted")), (Some(0), 3), "{}", ended.log);
+    assert!(package.simulator.github().package_mut("app").deleted_at.is_some());
+}

