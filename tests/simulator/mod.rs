@@ -24,6 +24,7 @@ use tokio::{
     sync::{oneshot, watch},
 };
 
+mod accounts;
 mod answers;
 mod faults;
 mod images;
@@ -32,10 +33,11 @@ mod paging;
 mod registry;
 mod state;
 
+pub use accounts::Token;
 pub use answers::Answer;
 pub use faults::{Effect, Fault};
 pub use images::{Manifest, attested_images, digest_of, images, real_images};
-pub use state::{GitHub, Limits, Package, Paging, Token, Version};
+pub use state::{GitHub, Limits, Package, Paging, Version};
 
 /// A request as it came.
 #[derive(Clone, Debug)]

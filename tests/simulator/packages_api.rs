@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::{
     Request,
+    accounts::{Token, TokenKind},
     answers::Answer,
     paging,
-    state::{GitHub, Package, Token, TokenKind, Version, merge, secret_of},
+    state::{GitHub, Package, Version, merge, secret_of},
 };
 
 const TYPES: [&str; 6] = ["npm", "maven", "rubygems", "docker", "nuget", "container"];
