@@ -249,12 +249,20 @@ proptest! {
     fn a_tagged_image_is_left_where_there_was_one(versions in packages(), given in inputs()) {
         let plan = planned(&versions, &read(&given));
         let refers: BTreeSet<_> = versions.iter().filter(|it| !referred(it).is_empty()).map(|it| it.name.clone()).collect();
-        let is_image = |verdict: &&plan::Verdict| {
-            let is_tagged = verdict.version.own_tags().next().is_some();
-            verdict.role == Role::Root && is_tagged && !refers.contains(&verdict.version.name)
+        let is_tagged = |verdict: &&plan::Verdict| {
+            verdict.version.own_tags().next().is_some() && !refers.contains(&verdict.version.name)
         };
-        let images: Vec<_> = plan.packages[0].verdicts.iter().filter(is_image).collect();
-        prop_assert!(images.is_empty() || images.iter().any(|verdict| verdict.decision != Decision::Delete));
+        let tagged: Vec<_> = plan.packages[0].verdicts.iter().filter(is_tagged).collect();
+        // a part is an image of its own once nothing lists it any more
+        let gone = names(&plan, |decision| decision == Decision::Delete);
+        let needs = needs(&versions);
+        let is_free = |name: &String| needs.iter().all(|(needer, needed)| gone.contains(needer.as_str()) || !needed.contains(name.as_str()));
+        let is_left = |verdict: &&&plan::Verdict| {
+            let is_image = verdict.role == Role::Root || is_free(&verdict.version.name);
+            verdict.decision != Decision::Delete && is_image
+        };
+        let has_images = tagged.iter().any(|verdict| verdict.role == Role::Root);
+        prop_assert!(!has_images || tagged.iter().any(|verdict| is_left(&verdict)));
         prop_assert!(plan.packages[0].verdicts.iter().any(|verdict| verdict.decision != Decision::Delete));
     }
 
