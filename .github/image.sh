@@ -69,7 +69,8 @@ join() {
   docker buildx imagetools create --tag "$image:$version" \
     --annotation "index:org.opencontainers.image.source=https://github.com/$GITHUB_REPOSITORY" \
     --annotation "index:org.opencontainers.image.version=$version" "${@/#/$image@}" >&2
-  echo "$image:$version@$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$image:$version")"
+  digest=$(docker buildx imagetools inspect --format '{{json .Manifest}}' "$image:$version" | sha256)
+  echo "$image:$version@$digest"
 }
 
 anonymous() {

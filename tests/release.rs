@@ -234,12 +234,14 @@ fn a_dry_run_tells_what_it_would_push_and_pushes_nothing() {
 #[test]
 fn both_architectures_become_one_image_of_the_repositorys_name() {
     let repository = Repository::new();
-    repository.docker(r#"case "$3" in inspect) echo sha256:8df5d3a4a4c4 ;; esac"#);
+    repository.docker(
+        r#"case "$3" in inspect) echo '{"digest":"sha256:8df5d3","manifests":[{"digest":"sha256:aa"}]}' ;; esac"#,
+    );
     let image = |arguments: &[&str]| repository.run("bash", &[&[".github/image.sh"], arguments].concat(), false);
     assert_eq!(image(&["name"]).text, "ghcr.io/octo-org/tidy-packages\n");
     let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
     let joined = image(&["join", "1.0.0", &digest("a"), &digest("b")]);
-    assert_eq!(joined.text, "ghcr.io/octo-org/tidy-packages:1.0.0@sha256:8df5d3a4a4c4\n");
+    assert_eq!(joined.text, "ghcr.io/octo-org/tidy-packages:1.0.0@sha256:8df5d3\n");
     let calls = fs::read_to_string(repository.folder.path().join("docker-calls")).unwrap();
     for part in [
         "buildx imagetools create --tag ghcr.io/octo-org/tidy-packages:1.0.0 ",
