@@ -131,7 +131,16 @@ impl Applier<'_> {
     async fn package(&mut self, index: usize, known: &mut Known) -> Result<(), Halt> {
         let package = package_of(self.report, index);
         if self.report.mode == Mode::Restore {
-            return self.restore(index, &package, known).await;
+            let grace = self.grace();
+            let restored = tokio::select! {
+                biased;
+                restored = self.restore(index, &package, known) => Some(restored),
+                () = grace => None,
+            };
+            return restored.unwrap_or_else(|| {
+                self.give_up_restoring(index);
+                Err(Halt::Run(CutShort::Cancelled))
+            });
         }
         if self.report.packages[index].decision == Some(Decision::Delete) {
             self.whole_package(index, &package, known).await?;
@@ -287,6 +296,17 @@ impl Applier<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How long a cancelled run goes on at all: a little longer than answers to changes are awaited, so
+    /// that whoever awaits them comes first.
+    #[expect(clippy::disallowed_methods, reason = "the grace is of real time: it decides nothing")]
+    fn grace(&self) -> impl Future<Output = ()> + use<> {
+        let stop = self.stop.clone();
+        async move {
+            stop.asked().await;
+            tokio::time::sleep(GRACE + Duration::from_millis(500)).await;
+        }
     }
 
     /// Waits for the next answer, keeping the report and the log alive meanwhile.

@@ -20,6 +20,9 @@ use crate::{
 mod images;
 mod tags;
 
+/// The waits between looks, in seconds, until GitHub or its registry shows again what came back.
+const LOOKS: [u64; 6] = [0, 1, 2, 4, 8, 16];
+
 impl Applier<'_> {
     /// Carries out the restoration of a package.
     pub(super) async fn restore(&mut self, index: usize, package: &Package, known: &mut Known) -> Result<(), Halt> {
@@ -27,7 +30,7 @@ impl Applier<'_> {
             self.restore_package(index, package, known).await?;
         }
         for wave in Wave::ALL {
-            if wave == Wave::Roots {
+            if wave != Wave::Children {
                 self.leave_what_lacks_a_part(index, known);
             }
             let queue = Queue::of_wave(&self.report.packages[index], wave);
@@ -72,17 +75,24 @@ impl Applier<'_> {
         let there: HashSet<&str> = known.active.iter().map(|version| version.name.as_str()).collect();
         let package = &self.report.packages[index];
         let is_lost = |entry: &&VersionReport| {
-            Wave::of(entry) == Wave::Children
+            Wave::of(entry) != Wave::Referrers
                 && is_awaited(entry)
                 && !is_back(entry)
+                && !is_to_come(entry)
                 && !there.contains(entry.name.as_str())
         };
-        // what lacks a part, and which
+        let by_id: HashMap<u64, &VersionReport> = package.versions.iter().map(|entry| (entry.id, entry)).collect();
+        // what lacks a part, and which: an inner index that is back already passes it on
         let mut lacking: HashMap<u64, String> = HashMap::new();
-        for part in package.versions.iter().filter(is_lost) {
-            let image = part.via.filter(|_| !package.needed_by.contains_key(&part.id));
-            for needer in package.needers(part).into_iter().chain(image).chain([part.id]) {
-                lacking.entry(needer).or_insert_with(|| label(part));
+        for lost in package.versions.iter().filter(is_lost) {
+            let mut walk = vec![lost];
+            let mut seen = HashSet::from([lost.id]);
+            while let Some(part) = walk.pop() {
+                lacking.entry(part.id).or_insert_with(|| label(lost));
+                let needers = package.needers(part).into_iter().filter_map(|id| by_id.get(&id).copied());
+                // what refers to something needs it not
+                let lists = needers.filter(|_| Wave::of(part) == Wave::Children);
+                walk.extend(lists.filter(|needer| seen.insert(needer.id)));
             }
         }
         let mut left: Vec<(usize, String)> = Vec::new();
@@ -93,7 +103,10 @@ impl Applier<'_> {
                 let part = match Wave::of(entry) {
                     Wave::Children => None,
                     Wave::Roots => lacking.get(&entry.id),
-                    Wave::Referrers => package.needers(entry).iter().find_map(|subject| lacking.get(subject)),
+                    Wave::Referrers => {
+                        let subjects = package.needers(entry);
+                        lacking.get(&entry.id).or_else(|| subjects.iter().find_map(|subject| lacking.get(subject)))
+                    }
                 };
                 let is_new = is_to_come(entry) && !left.iter().any(|(it, _)| *it == place);
                 if let Some(part) = part.filter(|_| is_new).cloned() {
@@ -139,7 +152,7 @@ impl Applier<'_> {
             return Err(Halt::Package);
         }
         self.log.line(&format!("  restored the package {title}"));
-        let active = self.list(index, package).await?;
+        let active = self.list_what_is_back(index, package).await?;
         let now = Some(self.clock.now());
         let versions = &mut self.report.packages[index].versions;
         let there: HashSet<u64> = active.iter().map(|version| version.id).collect();
@@ -155,6 +168,40 @@ impl Applier<'_> {
         self.report.packages[index].active = Some(active.len() as u64);
         known.active = active;
         Ok(())
+    }
+
+    /// What is in a package that just came back: a listing may not know it yet.
+    async fn list_what_is_back(&mut self, index: usize, package: &Package) -> Result<Vec<Version>, Halt> {
+        for wait in LOOKS {
+            if self.github.lane().wait(std::time::Duration::from_secs(wait)).await.is_err() {
+                break;
+            }
+            match self.github.versions(self.owner, package, State::Active, None).await {
+                Err(failure) if failure.status() == Some(404) => {}
+                Ok(active) if active.is_empty() => {}
+                Ok(active) => return Ok(active),
+                Err(_) => break,
+            }
+        }
+        let listed = self.list(index, package).await;
+        if listed.is_err() {
+            self.give_up_restoring(index);
+        }
+        listed
+    }
+
+    /// What was asked for and cannot be looked at may be done.
+    pub(super) fn give_up_restoring(&mut self, index: usize) {
+        let package = &self.report.packages[index];
+        let is_whole = package.decision == Some(Decision::Restore);
+        let versions = package.versions.iter().enumerate();
+        let open = versions.filter(|(_, entry)| {
+            let is_planned = entry.decision == Decision::Restore && entry.outcome == Some(Outcome::Planned);
+            is_planned && (is_whole || entry.is_there)
+        });
+        for place in open.map(|(place, _)| place).collect::<Vec<_>>() {
+            self.write_down(index, place, Outcome::Unknown, Some("perhaps done: no answer was awaited".to_owned()));
+        }
     }
 
     /// What is in the package now.
@@ -190,7 +237,7 @@ fn is_to_come(entry: &VersionReport) -> bool {
 /// Whether it was asked for and is there: since it came back, or was there already.
 fn is_back(entry: &VersionReport) -> bool {
     match entry.decision {
-        Decision::Restore => entry.outcome == Some(Outcome::Done),
+        Decision::Restore => entry.is_there || entry.outcome == Some(Outcome::Done),
         _ => entry.is_there,
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     inputs::Rules,
-    model::Version,
+    model::{PackageType, Version},
     report::{Decision, Outcome, Role, VersionReport},
 };
 
@@ -36,13 +36,25 @@ fn of_package(mut listing: Listing, rules: &Rules) -> PackagePlan {
     entries.sort_by(|left, right| newest_first(&version_of(left), &version_of(right)));
     let there: HashMap<u64, &Version> = listing.versions.iter().map(|version| (version.id, version)).collect();
     let bearers = bearers(&listing.versions);
-    let mut verdicts: Vec<_> = entries.iter().map(|entry| verdict(entry, &there, &bearers, rules)).collect();
-    let order = order(&entries, &verdicts);
+    let has_tags = listing.package.package_type == PackageType::Container;
+    let verdict = |entry: &VersionReport| {
+        let verdict = verdict(entry, &there, &bearers, rules);
+        // of other types a version string is no tag that could be put anywhere
+        if has_tags || !verdict.is_there {
+            verdict
+        } else {
+            Verdict { is_there: true, ..Verdict::alone(verdict.version, Decision::Keep, Reason::NotDeleted) }
+        }
+    };
+    let mut verdicts: Vec<_> = entries.iter().map(verdict).collect();
+    let needers = needers(&entries, earlier.as_ref());
+    leave_with_what_is_excluded(&mut verdicts, &entries, &needers);
+    let order = order(&entries, &verdicts, &needers);
     let places: HashMap<u64, usize> = entries.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect();
     for (place, (verdict, entry)) in verdicts.iter_mut().zip(&entries).enumerate() {
         verdict.role = entry.role;
         verdict.image = entry.via.and_then(|id| places.get(&id).copied());
-        verdict.after = order.get(&place).copied().into_iter().collect();
+        verdict.after = order.get(&place).cloned().unwrap_or_default();
     }
     let comes_back = verdicts.iter().any(|verdict| verdict.decision == Decision::Restore);
     let mut package = PackagePlan {
@@ -126,24 +138,92 @@ fn verdict(
     }
 }
 
-/// For each place what comes back right before it. What an image lists goes one by one, the deepest
-/// first, and so does what refers to it.
-fn order(entries: &[VersionReport], verdicts: &[Verdict]) -> HashMap<usize, usize> {
+/// For each place the places of what needs it directly, as far as the report tells.
+fn needers(entries: &[VersionReport], earlier: Option<&Earlier>) -> Vec<Vec<usize>> {
+    let places: HashMap<u64, usize> = entries.iter().enumerate().map(|(place, entry)| (entry.id, place)).collect();
+    let of = |entry: &VersionReport| {
+        let ids = earlier.map(|earlier| earlier.package().needers(entry)).unwrap_or_default();
+        ids.iter().filter_map(|id| places.get(id).copied()).collect()
+    };
+    entries.iter().map(of).collect()
+}
+
+/// An image of which a part is excluded would be broken, and parts of what stays deleted are litter.
+fn leave_with_what_is_excluded(verdicts: &mut [Verdict], entries: &[VersionReport], needers: &[Vec<usize>]) {
+    let mut parts_of = vec![Vec::new(); needers.len()];
+    for (part, needers) in needers.iter().enumerate() {
+        needers.iter().for_each(|needer| parts_of[*needer].push(part));
+    }
+    let stays = |verdict: &Verdict| verdict.decision == Decision::Keep && !verdict.is_there;
+    let mut walk: Vec<usize> = (0..verdicts.len()).filter(|place| stays(&verdicts[*place])).collect();
+    let comes = |verdict: &Verdict| verdict.decision == Decision::Restore && !verdict.is_there;
+    while let Some(place) = walk.pop() {
+        let reason = verdicts[place].reason.clone();
+        let lists = needers[place].iter().filter(|_| Wave::of(&entries[place]) == Wave::Children).copied();
+        let parts = parts_of[place].iter().copied();
+        let parts = parts.filter(|part| needers[*part].iter().all(|needer| stays(&verdicts[*needer])));
+        let others: Vec<usize> = lists.chain(parts).filter(|other| comes(&verdicts[*other])).collect();
+        for other in others {
+            verdicts[other].decision = Decision::Keep;
+            verdicts[other].reason = reason.clone();
+            walk.push(other);
+        }
+    }
+}
+
+/// No image lies deeper than this; what does comes back in the order of its times.
+const DEEPEST: usize = 64;
+
+/// How deep a part lies below what lists nothing: a part is less deep than what lists it.
+fn depths(entries: &[VersionReport], needers: &[Vec<usize>]) -> Vec<usize> {
+    let mut depths = vec![0; entries.len()];
+    // in a circle there is no end
+    for _ in 0..DEEPEST {
+        let mut settled = true;
+        for (part, needers) in
+            needers.iter().enumerate().filter(|(part, _)| Wave::of(&entries[*part]) == Wave::Children)
+        {
+            for needer in needers {
+                if depths[*needer] <= depths[part] {
+                    depths[*needer] = depths[part] + 1;
+                    settled = false;
+                }
+            }
+        }
+        if settled {
+            break;
+        }
+    }
+    depths
+}
+
+/// For each place what comes back before it: what it lists, whichever image that goes with; and of one
+/// image one part after another, the deepest first, and so what refers to it.
+fn order(entries: &[VersionReport], verdicts: &[Verdict], needers: &[Vec<usize>]) -> HashMap<usize, Vec<usize>> {
+    let depths = depths(entries, needers);
     let mut chains: BTreeMap<(u64, Wave), Vec<usize>> = BTreeMap::new();
     for (place, (entry, verdict)) in entries.iter().zip(verdicts).enumerate() {
         if verdict.decision == Decision::Restore && !verdict.is_there {
             chains.entry((entry.via.unwrap_or(entry.id), Wave::of(entry))).or_default().push(place);
         }
     }
-    let mut before = HashMap::new();
+    let mut before: HashMap<usize, Vec<usize>> = HashMap::new();
     for chain in chains.values_mut() {
         // without a time it went last; and what is listed is pushed before what lists it
         let last_gone_first = |place: &usize| {
             let VersionReport { at, created_at, id, .. } = &entries[*place];
-            (std::cmp::Reverse(at.unwrap_or(Timestamp::MAX)), *created_at, *id)
+            (depths[*place], std::cmp::Reverse(at.unwrap_or(Timestamp::MAX)), *created_at, *id)
         };
         chain.sort_by_key(last_gone_first);
-        before.extend(chain.windows(2).map(|pair| (pair[1], pair[0])));
+        before.extend(chain.windows(2).map(|pair| (pair[1], vec![pair[0]])));
+    }
+    for (part, needers) in needers.iter().enumerate().filter(|(part, _)| Wave::of(&entries[*part]) == Wave::Children) {
+        for needer in needers.iter().filter(|needer| depths[part] < depths[**needer]) {
+            let before = before.entry(*needer).or_default();
+            if !before.contains(&part) {
+                before.push(part);
+            }
+        }
     }
     before
 }

@@ -2,18 +2,21 @@
 //! itself here, and against what GitHub lists later.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 
-use super::{Decision, PackageReport, Report, SCHEMA};
+use super::{Decision, PackageReport, Report, SCHEMA, VersionReport};
 use crate::{manifest::is_digest, model::PackageType};
 
 /// The largest report that is read. A version takes some 500 bytes, so this holds a million.
 const MOST_BYTES: u64 = 512 * 1024 * 1024;
+
+/// A part goes with its image, which goes with nothing: what has more steps than this is a circle.
+const DEEPEST: usize = 64;
 
 /// Why there is no report to work from.
 #[derive(Debug, PartialEq, Eq)]
@@ -88,6 +91,7 @@ fn contradiction(report: &Report) -> Option<String> {
 
 fn contradiction_in(package: &PackageReport) -> Option<String> {
     let (mut ids, mut names) = (HashSet::new(), HashSet::new());
+    let images: HashMap<u64, Option<u64>> = package.versions.iter().map(|version| (version.id, version.via)).collect();
     let goes_whole = package.decision == Some(Decision::Delete);
     for version in &package.versions {
         if goes_whole && version.decision != Decision::Delete {
@@ -111,12 +115,27 @@ fn contradiction_in(package: &PackageReport) -> Option<String> {
         if version.untag.iter().any(|tag| !version.tags.contains(tag)) {
             return Some(format!("tags are to come off {} that it does not have", version.name));
         }
+        if goes_in_a_circle(version, &images) {
+            return Some(format!("{} goes with itself", version.name));
+        }
         let has_tags_to_lose = version.untag.is_empty();
         if has_tags_to_lose == (version.decision == Decision::Untag) {
             return Some(format!("it does not say which tags come off {}", version.name));
         }
     }
     None
+}
+
+/// Whether what it goes with goes, in the end, with it.
+fn goes_in_a_circle(version: &VersionReport, images: &HashMap<u64, Option<u64>>) -> bool {
+    let mut image = version.via;
+    for _ in 0..DEEPEST {
+        match image {
+            None => return false,
+            Some(id) => image = images.get(&id).copied().flatten(),
+        }
+    }
+    true
 }
 
 /// Whether a container may have this tag (OCI distribution specification, "Pulling manifests").

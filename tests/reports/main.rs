@@ -15,6 +15,7 @@ mod forging;
 mod laws;
 mod refusing;
 mod undoing;
+mod wholeness;
 
 use runner::{Ended, Step, TOKEN};
 use simulator::{Answer, Effect, Fault, GitHub, Simulator, Token, Version, images};

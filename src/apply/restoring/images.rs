@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{entry_of, is_back};
+use super::{LOOKS, entry_of, is_back};
 use crate::{
     apply::{Applier, Halt, Known, label, queue::Queue},
     model::{Package, Version, subject_of_fallback_tag},
@@ -11,9 +11,6 @@ use crate::{
     registry::Unreadable,
     report::{CutShort, Decision, Role, VersionReport},
 };
-
-/// The waits between looks at the registry, in seconds, until it gives out again what came back.
-const LOOKS: [u64; 6] = [0, 1, 2, 4, 8, 16];
 
 impl Applier<'_> {
     /// Brings back what the images that came back need, as their manifests say now, and tells of those
@@ -24,6 +21,12 @@ impl Applier<'_> {
         package: &Package,
         known: &mut Known,
     ) -> Result<(), Halt> {
+        let completed = self.complete(index, package, known).await;
+        self.tell_incomplete(index, known);
+        completed
+    }
+
+    async fn complete(&mut self, index: usize, package: &Package, known: &mut Known) -> Result<(), Halt> {
         let mut looked_at = HashSet::new();
         loop {
             let versions = self.report.packages[index].versions.iter().enumerate();
@@ -37,7 +40,6 @@ impl Applier<'_> {
                     "container {}: whether its images are whole again is not known: {why}",
                     package.name
                 ));
-                return Ok(());
             }
             let needed = self.needed_besides(index, known, &back);
             if needed.is_empty() {
@@ -49,7 +51,6 @@ impl Applier<'_> {
                 self.versions(index, package, known, queue).await?;
             }
         }
-        self.tell_incomplete(index, known);
         Ok(())
     }
 
@@ -160,9 +161,14 @@ impl Applier<'_> {
             let children = known.manifests.read.get(&entry.name).into_iter().flat_map(|manifest| &manifest.children);
             let (here, missing): (Vec<_>, Vec<_>) = children.partition(|child| there.contains(child.digest.as_str()));
             if let Some(first) = missing.first() {
+                let is_deleted = known.deleted.iter().any(|version| version.name == first.digest);
+                let way_out = match is_deleted {
+                    true => format!("Run the job again with version-ids {}", entry.id),
+                    false => "GitHub does not have it any more: it keeps deleted versions for 30 days".to_owned(),
+                };
                 told.push(format!(
                     "container {}: {} came back incomplete: {} of the {} versions that it lists are not there, {} among \
-                     them, and not among the deleted ones that GitHub still has. It keeps deleted versions for 30 days",
+                     them. {way_out}",
                     self.report.packages[index].name,
                     label(entry),
                     missing.len(),
