@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Applier, Halt, Known, label, pages_of, queue::Queue};
+use super::{Applier, Halt, Known, label, queue::Queue, room::pages_of};
 use crate::{
     github::State,
     graph::subjects_of,
