@@ -4,21 +4,17 @@
 //! See <https://docs.github.com/rest/packages/packages>. Nine operations stand below three bases:
 //! `/orgs/{org}`, `/user` and `/users/{username}`.
 
-use std::{borrow::Cow, collections::BTreeSet, rc::Rc, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, Url};
-use secrecy::SecretString;
 
 use crate::{
-    clock::Clock,
+    caller::Caller,
     failure::{Failure, FailureKind},
-    inputs::Pace,
     model::{Owner, OwnerKind, Package, PackageType, Version},
     pace::Lane,
-    stop::Stop,
-    tell::log::Log,
 };
 
 mod http;
@@ -94,15 +90,8 @@ impl GitHub {
     /// # Errors
     ///
     /// When no TLS set-up can be made: a container without CA certificates, for one.
-    pub fn new(
-        base: Url,
-        token: SecretString,
-        pace: Pace,
-        clock: Rc<dyn Clock>,
-        stop: Stop,
-        log: Rc<Log>,
-    ) -> anyhow::Result<Self> {
-        Ok(Self { http: Http::new(base, token, pace, clock, stop, log)? })
+    pub fn new(base: Url, caller: &Caller) -> anyhow::Result<Self> {
+        Ok(Self { http: Http::new(base, caller)? })
     }
 
     /// `GET /users/{username}`: a user or an organization.
@@ -168,7 +157,7 @@ impl GitHub {
     }
 
     /// `DELETE …/packages/{package_type}/{package_name}`: with all its versions, sent no later than
-    /// `until` by [`Clock::elapsed`].
+    /// `until` by [`Clock::elapsed`](crate::clock::Clock::elapsed).
     ///
     /// # Errors
     ///
@@ -269,7 +258,7 @@ impl GitHub {
         Ok(self.http.read::<wire::Version>(address).await?.body.into_model(package.package_type))
     }
 
-    /// `DELETE …/versions/{package_version_id}`, sent no later than `until` by [`Clock::elapsed`].
+    /// `DELETE …/versions/{package_version_id}`, sent no later than `until` by [`Clock::elapsed`](crate::clock::Clock::elapsed).
     ///
     /// # Errors
     ///

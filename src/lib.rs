@@ -22,6 +22,7 @@
 //! The library exists for the binary and its tests; it is no interface for others.
 
 pub mod apply;
+pub mod caller;
 pub mod clock;
 pub mod failure;
 pub mod github;

@@ -191,13 +191,8 @@ impl Reader<'_> {
     /// What is there; and where a plan is to be carried out and part of it is missing, what was deleted.
     async fn active(&self, listing: &mut Listing, expected: Option<u64>) -> Result<(), Failure> {
         listing.versions = self.github.all_versions(self.owner, &listing.package, expected).await?;
-        let named = self.inputs.rules.version_ids.iter().flatten();
-        let named = named.filter_map(|reference| match reference {
-            VersionReference::Id(id) => Some(*id),
-            VersionReference::Digest(_) => None,
-        });
         // a listing may lag behind: what is asked for by its id is looked at by its id
-        for version in self.looked_up(&listing.package, named.collect()).await? {
+        for version in self.looked_up(&listing.package, self.named_ids().collect()).await? {
             listing.versions.retain(|listed| listed.id != version.id);
             listing.versions.push(version);
         }
@@ -217,14 +212,18 @@ impl Reader<'_> {
             return Ok(());
         }
         let deleted: BTreeSet<u64> = listing.deleted.iter().map(|version| version.id).collect();
-        let named = self.inputs.rules.version_ids.iter().flatten().filter_map(|reference| match reference {
-            VersionReference::Id(id) => Some(*id),
-            VersionReference::Digest(_) => None,
-        });
-        let of_report = listing.earlier.iter().flat_map(plan::undone).collect::<Vec<_>>();
-        let asked: Vec<_> = named.chain(of_report).filter(|id| !deleted.contains(id)).collect();
+        let of_report = listing.earlier.iter().flat_map(plan::undone);
+        let asked: Vec<_> = self.named_ids().chain(of_report).filter(|id| !deleted.contains(id)).collect();
         listing.versions = self.looked_up(&listing.package, asked).await?;
         Ok(())
+    }
+
+    /// The ids that `version-ids` names; digests are looked for in the listing.
+    fn named_ids(&self) -> impl Iterator<Item = u64> + '_ {
+        self.inputs.rules.version_ids.iter().flatten().filter_map(|reference| match reference {
+            VersionReference::Id(id) => Some(*id),
+            VersionReference::Digest(_) => None,
+        })
     }
 
     /// Versions by their ids, those that are there.

@@ -14,13 +14,11 @@ use serde::Deserialize;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::{
-    clock::Clock,
+    caller::Caller,
     failure::{Failure, FailureKind},
-    inputs::Pace,
     manifest::{ACCEPTED, Manifest, digest_of},
     pace::{Bounds, Cost, Lane},
     retry::{Attempts, Meaning, Seen, jitter, meaning},
-    stop::Stop,
     tell::log::Log,
     transport::{NoAnswer, Received, Transport},
 };
@@ -121,30 +119,22 @@ impl Registry {
     /// # Errors
     ///
     /// When no TLS set-up can be made: a container without CA certificates, for one.
-    pub fn new(
-        base: Url,
-        api: Url,
-        token: SecretString,
-        pace: Pace,
-        clock: Rc<dyn Clock>,
-        stop: Stop,
-        log: Rc<Log>,
-    ) -> anyhow::Result<Self> {
-        let transport = Transport::new(&base, HeaderMap::new(), MOST_BYTES, Rc::clone(&clock))?;
+    pub fn new(base: Url, api: Url, caller: &Caller) -> anyhow::Result<Self> {
+        let Caller { token, pace, clock, log, .. } = caller;
+        let transport = Transport::new(&base, HeaderMap::new(), MOST_BYTES, Rc::clone(clock))?;
         transport.keep_secret(token.clone());
         let bounds = Bounds { points_per_minute: None, concurrency: pace.concurrency, reserve_percent: 0 };
-        let max_wait = pace.max_wait.unsigned_abs();
         Ok(Self {
             transport,
             base,
             api,
-            token,
-            lane: Lane::new("the registry's", bounds, max_wait, clock, stop, Rc::clone(&log)),
+            token: token.clone(),
+            lane: Lane::new("the registry's", bounds, caller),
             concurrency: pace.concurrency,
             challenge: OnceCell::new(),
             accesses: RefCell::default(),
             is_for_inventory: false,
-            log,
+            log: Rc::clone(log),
         })
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 /// The waits between the attempts after a fault: five repetitions over about half a minute.
 const FAULT_WAITS: [u64; 5] = [1, 2, 4, 8, 16];
+
 /// What of an answer decides.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {

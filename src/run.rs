@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     apply::{Applier, Known, Pulse},
+    caller::Caller,
     clock::Clock,
     failure::ReadError,
     github::GitHub,
@@ -176,18 +177,15 @@ impl Run {
 
     fn clients(&self) -> anyhow::Result<(GitHub, Registry)> {
         let Inputs { api_url, registry_url, token, pace, .. } = &self.inputs;
-        let (clock, stop, log) = (&self.clock, &self.stop, &self.log);
-        let github =
-            GitHub::new(api_url.clone(), token.clone(), *pace, Rc::clone(clock), stop.clone(), Rc::clone(log))?;
-        let registry = Registry::new(
-            registry_url.clone(),
-            api_url.clone(),
-            token.clone(),
-            *pace,
-            Rc::clone(clock),
-            stop.clone(),
-            Rc::clone(log),
-        )?;
+        let caller = Caller {
+            token: token.clone(),
+            pace: *pace,
+            clock: Rc::clone(&self.clock),
+            stop: self.stop.clone(),
+            log: Rc::clone(&self.log),
+        };
+        let github = GitHub::new(api_url.clone(), &caller)?;
+        let registry = Registry::new(registry_url.clone(), api_url.clone(), &caller)?;
         let registry = if self.inputs.mode == Mode::Report { registry.for_inventory() } else { registry };
         Ok((github, registry))
     }

@@ -8,6 +8,7 @@ use httpmock::{Method::DELETE, Method::GET, MockServer};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tidy_packages::{
+    caller::Caller,
     clock::SystemClock,
     failure::FailureKind,
     github::{GitHub as Client, State},
@@ -33,8 +34,8 @@ fn with_client<T>(url: &str, work: impl AsyncFnOnce(Client) -> T) -> T {
     };
     let log = Rc::new(Log::new(Box::new(std::io::sink()), false, false));
     let (_stopper, stop) = stop::channel();
-    let base = url.parse().expect("an address");
-    let client = Client::new(base, TOKEN.into(), pace, Rc::new(SystemClock::start()), stop, log).expect("a client");
+    let caller = Caller { token: TOKEN.into(), pace, clock: Rc::new(SystemClock::start()), stop, log };
+    let client = Client::new(url.parse().expect("an address"), &caller).expect("a client");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(work(client))
 }

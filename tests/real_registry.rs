@@ -22,7 +22,9 @@ use std::{
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use tempfile::TempDir;
-use tidy_packages::{clock::SystemClock, inputs::Pace, manifest, registry::Registry, stop, tell::log::Log};
+use tidy_packages::{
+    caller::Caller, clock::SystemClock, inputs::Pace, manifest, registry::Registry, stop, tell::log::Log,
+};
 
 mod runner;
 mod simulator;
@@ -83,7 +85,8 @@ impl Server {
         let log = Rc::new(Log::new(Box::new(std::io::sink()), false, false));
         let url = || self.url.parse().expect("an address");
         let token = SecretString::from(TOKEN);
-        Registry::new(url(), url(), token, pace, Rc::new(SystemClock::start()), stop, log).expect("a client")
+        let caller = Caller { token, pace, clock: Rc::new(SystemClock::start()), stop, log };
+        Registry::new(url(), url(), &caller).expect("a client")
     }
 
     /// The digest that a tag is on, as the registry keeps it.

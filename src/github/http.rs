@@ -13,16 +13,15 @@ use reqwest::{
     Method, Url,
     header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
 };
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
+    caller::Caller,
     clock::Clock,
     failure::{Failure, FailureKind},
-    inputs::Pace,
     pace::{Bounds, Cost, Lane, Quota},
     retry::{Attempts, Meaning, Seen, jitter, meaning},
-    stop::Stop,
     tell::log::Log,
     transport::{NoAnswer, Received, Transport},
 };
@@ -120,14 +119,8 @@ impl Http {
     ///
     /// When no TLS set-up can be made (no CA certificates, for one), or the token cannot stand
     /// in a header.
-    pub(super) fn new(
-        base: Url,
-        token: SecretString,
-        pace: Pace,
-        clock: Rc<dyn Clock>,
-        stop: Stop,
-        log: Rc<Log>,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn new(base: Url, caller: &Caller) -> anyhow::Result<Self> {
+        let Caller { token, pace, clock, log, .. } = caller;
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))?;
         authorization.set_sensitive(true);
         let headers = HeaderMap::from_iter([
@@ -135,8 +128,8 @@ impl Http {
             (ACCEPT, HeaderValue::from_static("application/vnd.github+json")),
             (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static(API_VERSION)),
         ]);
-        let transport = Transport::new(&base, headers, MOST_BYTES, Rc::clone(&clock))?;
-        transport.keep_secret(token);
+        let transport = Transport::new(&base, headers, MOST_BYTES, Rc::clone(clock))?;
+        transport.keep_secret(token.clone());
         let bounds = Bounds {
             points_per_minute: pace.points_per_minute,
             concurrency: pace.concurrency,
@@ -146,9 +139,9 @@ impl Http {
             transport,
             base,
             concurrency: pace.concurrency,
-            lane: Lane::new("GitHub's", bounds, pace.max_wait.unsigned_abs(), Rc::clone(&clock), stop, Rc::clone(&log)),
-            clock,
-            log,
+            lane: Lane::new("GitHub's", bounds, caller),
+            clock: Rc::clone(clock),
+            log: Rc::clone(log),
             date: Cell::new(None),
             refusals: Cell::new(0),
             scopes: RefCell::new(None),

@@ -15,6 +15,7 @@ use super::{
     value,
 };
 use crate::{
+    manifest::is_digest,
     model::PackageType,
     report::{Mode, Report},
 };
@@ -45,7 +46,7 @@ impl Complaints {
     }
 }
 
-/// The inputs whose meaning other inputs depend on, and those that later versions bring to life.
+/// The inputs that the meaning of others depends on.
 #[derive(Debug)]
 pub(super) struct Wider {
     pub(super) target: Target,
@@ -309,13 +310,9 @@ fn version_ids(text: &str, package_type: PackageType, complaints: &mut Complaint
     let has_digests = matches!(package_type, PackageType::Container | PackageType::Docker);
     let mut references = Vec::new();
     for item in value::items(text) {
-        let hex = item.strip_prefix("sha256:").filter(|_| has_digests);
-        let is_digest = hex.is_some_and(|hex| {
-            hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        });
         let reference = match value::number(item, 0, u64::MAX) {
             Ok(id) => VersionReference::Id(id),
-            Err(_) if is_digest => VersionReference::Digest(item.to_owned()),
+            Err(_) if has_digests && is_digest(item) => VersionReference::Digest(item.to_owned()),
             Err(_) => {
                 let form = if has_digests {
                     "write GitHub's number of the version, or its whole digest (sha256: and 64 hex digits); tags go into tags"

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{Admission, Bounds, Cost, Pacer, Quota};
-use crate::{clock::Clock, failure::FailureKind, retry::jitter, stop::Stop, tell::log::Log};
+use crate::{caller::Caller, clock::Clock, failure::FailureKind, retry::jitter, stop::Stop, tell::log::Log};
 
 /// A wait this long is worth a line in the log.
 const NOTEWORTHY: Duration = Duration::from_secs(5);
@@ -94,19 +94,13 @@ impl Drop for Spared<'_> {
 
 impl Lane {
     /// A way that nothing was sent on yet.
-    pub(crate) fn new(
-        whose: &'static str,
-        bounds: Bounds,
-        max_wait: Duration,
-        clock: Rc<dyn Clock>,
-        stop: Stop,
-        log: Rc<Log>,
-    ) -> Self {
+    pub(crate) fn new(whose: &'static str, bounds: Bounds, caller: &Caller) -> Self {
+        let Caller { pace, clock, stop, log, .. } = caller.clone();
         Self {
             whose,
             pacer: RefCell::new(Pacer::new(bounds)),
             an_answer: Notify::new(),
-            max_wait,
+            max_wait: pace.max_wait.unsigned_abs(),
             until: Cell::new(Duration::MAX),
             sent: Cell::new(0),
             clock,

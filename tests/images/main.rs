@@ -107,7 +107,7 @@ fn names(text: &str, versions: &[Version]) -> BTreeMap<String, String> {
 }
 
 /// Checks what goes, that nothing that is left is broken by it, that a dry run says the same and
-/// writes nothing, and that a second run deletes nothing more.
+/// writes nothing, that a second run deletes nothing more, and that a listing need not be up to date.
 #[track_caller]
 fn goes(text: &str, inputs: &[(&str, &str)], expected: &str) {
     let mut expected: Vec<_> = expected.split_whitespace().collect();
@@ -132,6 +132,24 @@ fn goes(text: &str, inputs: &[(&str, &str)], expected: &str) {
     assert!(package.goes(inputs).is_empty(), "a second run deletes more");
     let pulls = package.simulator.pulls();
     assert!(pulls.values().all(|count| *count <= 3), "three runs read no manifest more than once each: {pulls:?}");
+    goes_under_a_listing_that_lags_behind(text, inputs, &expected);
+}
+
+/// The same where the listing shows for ever what was there in the beginning: neither is anything
+/// missed, nor does a run on what is long gone take more.
+#[track_caller]
+fn goes_under_a_listing_that_lags_behind(text: &str, inputs: &[(&str, &str)], expected: &[&str]) {
+    let package = Package::with(text, |github| {
+        let before = github.listing("app");
+        github.fault(Fault::on("GET", "state=active", Effect::Answer(before)))
+    });
+    let mut gone = package.goes(inputs);
+    gone.sort();
+    assert_eq!(gone, expected, "where the listing lags behind");
+    let again = run(&package.simulator, inputs);
+    assert_eq!(again.code, Some(0), "{}", again.log);
+    let there = package.left();
+    assert!(gone.iter().all(|name| !there.contains(name)) && there.len() + gone.len() == package.names.len());
 }
 
 /// Something else that happens at a request.

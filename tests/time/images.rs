@@ -56,6 +56,24 @@ fn a_manifest_that_fails_for_good_ends_its_package_after_half_a_minute() {
     }
 }
 
+#[test]
+fn a_manifest_of_8_mib_is_read_and_a_larger_one_ends_its_package() {
+    for (bytes, status, deleted) in [(8 << 20, Status::Complete, 1), ((8 << 20) + 1, Status::Failed, 0)] {
+        let clock = VirtualClock::default();
+        let mut large = Manifest::of_image("V", None);
+        large.bytes.resize(bytes, b' ');
+        let kept = Version::with_manifest(large).tags(&["v1"]).pushed_at(midnight());
+        let simulator = Simulator::start(images_of(&clock, "P[pr-1]"));
+        simulator.github().package_mut("images").versions.push(kept.id(7));
+        let ended = run_step(&clock, &simulator, &[&IMAGES[..], &[("tags", "pr-.*")]].concat());
+        assert_eq!((ended.status, ended.count("deleted")), (status, deleted), "{bytes}: {}", ended.report);
+        if deleted == 0 {
+            let error = ended.report["packages"][0]["error"].as_str().expect("an error");
+            assert!(error.contains("the answer is larger than 8388608 bytes"), "{error}");
+        }
+    }
+}
+
 /// Runs a step whose deletions are held up for over a minute after so many of them, while this
 /// happens to the package; returns what is left, by first tags.
 fn held_up(
