@@ -76,12 +76,21 @@ fn pure(images: u32) {
     ];
     let variables = variables.map(|(name, value)| (name.into(), value.into()));
     let inputs = inputs::read(&Environment::new(variables, std::env::temp_dir())).expect("inputs");
+    let now = jiff::Timestamp::now();
+    let decide = |listing| plan::deletion(vec![listing], &inputs.rules, inputs.guards, now);
+    let counted = listing.clone();
+    let allocations = allocation_counter::measure(|| drop(decide(counted)));
     let begun = Instant::now();
-    let plan = plan::deletion(vec![listing], &inputs.rules, inputs.guards, jiff::Timestamp::now());
+    let plan = decide(listing);
     let took = begun.elapsed();
     let going = plan.packages[0].verdicts.iter().filter(|verdict| verdict.decision.is_selected()).count();
     assert_eq!(going, images as usize / 2 * 5);
-    line(&format!("decide on {} versions", versions.len()), &format!("{going} go"), took, None, None);
+    let counted = format!(
+        "nothing is read, {:.1} allocations and {} bytes a version",
+        allocations.count_total as f64 / versions.len() as f64,
+        allocations.bytes_total / versions.len() as u64
+    );
+    line(&format!("decide on {} versions", versions.len()), &counted, took, None, Some(allocations.bytes_max));
 }
 
 fn listing(versions: &[Version]) -> Listing {
