@@ -4,7 +4,8 @@
 # The list of parts (SBOM) of a release is read from Cargo.lock here: the image itself has nothing to find
 # (https://docs.docker.com/build/metadata/attestations/sbom/#arguments).
 ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
-FROM rust:1.95-slim-bookworm AS build
+# By the digest of its index for all architectures, so that the same commit is the same image however the tag moves.
+FROM rust:1.95-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS build
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY src src
