@@ -28,7 +28,7 @@ mod undo;
 mod warnings;
 
 use draft::Draft;
-pub use packages::packages;
+pub use packages::{packages, whole_package_depends_on_manifests};
 pub(crate) use planned::{difference, version_of};
 pub use planned::{lacks_planned, mismatch};
 use reason::Reason;

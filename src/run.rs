@@ -216,7 +216,7 @@ impl Run {
         let Inputs { rules, guards, mode, .. } = &self.inputs;
         let Plan { mut packages, warnings } = match (mode, self.inputs.target, &self.inputs.earlier) {
             (Mode::Restore, _, Some(_)) => plan::undo(listings, rules),
-            (_, Target::Packages, _) => plan::packages(listings, rules, *guards, *mode),
+            (_, Target::Packages, _) => plan::packages(listings, rules, *guards, *mode, now),
             (Mode::Restore, ..) => plan::restoration(listings, rules, now),
             (Mode::Delete | Mode::Report, ..) => plan::deletion(listings, rules, *guards, now),
         };

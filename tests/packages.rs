@@ -101,6 +101,39 @@ fn what_is_excluded_keeps_its_package_and_says_so() {
 }
 
 #[test]
+fn a_push_that_may_be_under_way_keeps_its_package() {
+    let young = images("V[v1] 0.1 -> a,b · x 0.1");
+    let loose = young.last().expect("a version").clone();
+    let simulator = Simulator::start(world().package("octo-org", "container", "one", young));
+    let ended = run(&simulator, &[("packages", "one")]);
+    assert_eq!((ended.code, ended.count("kept"), there(&simulator).len()), (Some(0), 4, 1), "{}", ended.log);
+    assert_eq!(
+        ended.version(&loose.name)["reason"],
+        "protected: untagged and younger than 1d (untagged-grace)",
+        "the parts of v1 would go with it"
+    );
+    assert!(ended.log.contains("set untagged-grace: 0s"), "{}", ended.log);
+    simulator.github().delete(&loose.name);
+    let ended = run(&simulator, &[("packages", "one")]);
+    assert_eq!((ended.count("deleted"), there(&simulator).len()), (3, 0), "{}", ended.log);
+}
+
+#[test]
+fn a_version_of_which_too_little_is_told_keeps_its_package() {
+    for patch in [json!({"metadata": null}), json!({"updated_at": "soon"})] {
+        let mut versions = images("A[pr-1] · V[v1]");
+        versions[0] = versions[0].clone().patched(patch);
+        let simulator = Simulator::start(world().package("octo-org", "container", "one", versions));
+        for dry_run in ["true", "false"] {
+            let ended = run(&simulator, &[("packages", "one"), ("dry-run", dry_run)]);
+            assert_eq!((ended.code, ended.count("kept"), ended.count("selected")), (Some(0), 2, 0), "{}", ended.log);
+            assert!(ended.log.contains("one stays as a whole: GitHub does not say"), "{}", ended.log);
+        }
+        assert!(simulator.changes().is_empty());
+    }
+}
+
+#[test]
 fn limits_and_guards_count_packages() {
     let names = ("packages", "one,two,three");
     let simulator = Simulator::start(three());

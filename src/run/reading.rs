@@ -11,6 +11,7 @@ use crate::{
     apply::TELL_EVERY,
     failure::ReadError,
     github::GitHub,
+    inputs::Target,
     inventory,
     model::{Owner, Package, PackageType},
     owner,
@@ -82,7 +83,11 @@ impl Run {
     ) -> Result<(), ReadError> {
         let rules = &self.inputs.rules;
         let is_inventory = self.inputs.mode == Mode::Report && listing.package.package_type == PackageType::Container;
-        if !is_inventory && !plan::depends_on_manifests(listing, rules, now) {
+        let depends = match self.inputs.target {
+            Target::Versions => plan::depends_on_manifests(listing, rules, now),
+            Target::Packages => plan::whole_package_depends_on_manifests(listing, rules, now),
+        };
+        if !is_inventory && !depends {
             return Ok(());
         }
         let Listing { package, versions, manifests, .. } = listing;
