@@ -92,12 +92,17 @@ impl Failure {
             FailureKind::Status(403 | 404) => {
                 "The token may not do this. GITHUB_TOKEN: the job needs `permissions: packages: write`, and the \
                  repository the role Admin in the package's settings under \"Manage Actions access\". Personal \
-                 access token (classic): the scopes `read:packages` and `delete:packages` (to restore, \
-                 `write:packages`), and its user must be an admin of the package."
+                 access token (classic): the scopes `read:packages` and `delete:packages` (to restore or \
+                 to untag, `write:packages`), and its user must be an admin of the package."
             }
-            FailureKind::Status(500..) | FailureKind::NotJson | FailureKind::Unreachable | FailureKind::Stale => {
-                "It was tried several times. See https://www.githubstatus.com and run the job again: \
-                 what was done stays done, and the next run goes on from there."
+            FailureKind::Unreachable => {
+                "It was tried several times. Is the input `api-url` right, and does the runner reach that server (proxy, \
+                 firewall)? Of github.com see https://www.githubstatus.com. Run the job again later: it goes on where \
+                 this one stopped."
+            }
+            FailureKind::Status(500..) | FailureKind::NotJson | FailureKind::Stale => {
+                "It was tried several times. See https://www.githubstatus.com, or ask who runs the server. Run the job \
+                 again later: it goes on where this one stopped."
             }
             FailureKind::Untrusted => {
                 "Its certificate is of an authority that this container does not know. Put that authority's certificate \

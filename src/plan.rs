@@ -249,6 +249,7 @@ impl Verdict {
             Decision::Retain => Some(Outcome::Retained),
             Decision::Delete | Decision::Restore | Decision::Untag => Some(Outcome::Planned),
         };
+        let is_settled = self.settled.is_some();
         let (outcome, error) = match self.settled {
             Some((outcome, error)) => (Some(outcome), error),
             None => (planned, None),
@@ -267,6 +268,7 @@ impl Verdict {
             after: self.after,
             is_there: self.is_there,
             was_there: self.was_there,
+            is_settled,
             tags_back: self.tags_back,
             outcome,
             error,

@@ -319,6 +319,9 @@ pub struct VersionReport {
     /// Of a deletion: whether it was there when the run began. Not part of the file.
     #[serde(skip)]
     pub was_there: bool,
+    /// Whether the plan knew what would come of it, and nothing has to be tried. Not part of the file.
+    #[serde(skip)]
+    pub is_settled: bool,
     /// The tags that are to come back with it. Not part of the file.
     #[serde(skip)]
     pub tags_back: Vec<String>,

@@ -149,6 +149,9 @@ fn guards_hold_the_whole_plan_back_and_name_it() {
         assert!(ended.summary.contains(&format!("| 1.{number} |")), "{}", ended.summary);
     }
     assert_eq!(ended.decided("delete").len(), 6);
+    for told in [&ended.log, &ended.summary] {
+        assert!(told.contains("refused: 6 of 10 versions would go") && !told.contains("nothing to do"), "{told}");
+    }
 
     let simulator = Simulator::start(npm(versions()));
     let ended = step(&simulator).input("tags", r"1\.[0-5]").input("max-deletions", "5").run();

@@ -21,13 +21,18 @@ fn workflow(name: &str) -> Value {
     serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
+/// A value as the runner hands it on, in its first run.
+fn evaluated(text: &str) -> String {
+    text.replace("${{ github.run_id }}", "42").replace("${{ github.run_attempt }}", "1")
+}
+
 /// Runs the steps of a job: ours for real, and what stands around it by its meaning.
 fn run(job: &Value, simulator: &Simulator, artifacts: &mut Artifacts) -> Ended {
     let mut workspace: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut ended = None;
     for step in job["steps"].as_array().expect("steps") {
         let uses = step["uses"].as_str().expect("an action");
-        let text = |name: &str| step["with"][name].as_str().map(str::to_owned);
+        let text = |name: &str| step["with"][name].as_str().map(evaluated);
         if uses.starts_with("actions/download-artifact@") {
             let name = text("name").expect("a name");
             let (file, bytes) = artifacts.get(&name).unwrap_or_else(|| panic!("no artifact {name}"));
@@ -35,12 +40,13 @@ fn run(job: &Value, simulator: &Simulator, artifacts: &mut Artifacts) -> Ended {
         } else if uses.starts_with("actions/upload-artifact@") {
             let (name, path) = (text("name").expect("a name"), text("path").expect("a path"));
             let bytes = workspace.get(&path).unwrap_or_else(|| panic!("no file {path}")).clone();
-            artifacts.insert(name, (path, bytes));
+            // an artifact of one file has it without its folder
+            let file = path.rsplit('/').next().expect("a name").to_owned();
+            artifacts.insert(name, (file, bytes));
         } else if !uses.starts_with("actions/checkout@") {
             assert!(uses.starts_with("OWNER/tidy-packages@") || uses == "./", "{uses}");
             let with = step["with"].as_object().expect("inputs").iter();
-            let given =
-                with.map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+            let given = with.map(|(name, value)| (name, value.as_str().map_or_else(|| value.to_string(), evaluated)));
             let ours = given.fold(Step::new(simulator.url()), |step, (name, value)| step.input(name, &value));
             for (file, bytes) in &workspace {
                 fs::write(ours.workspace().join(file), bytes).expect("a file");

@@ -17,40 +17,45 @@ use crate::{
     simulator::attested_images,
 };
 
-const CONCURRENCY: u32 = 90;
-const UNTAGGED: [(&str, &str); 4] =
-    [("tag-status", "untagged"), ("older-than", "7d"), ("dry-run", "true"), ("concurrency", "90")];
+/// As many requests in flight as may be.
+const MOST: u32 = 90;
+/// As many as there are unless it is said otherwise.
+const DEFAULT: u32 = 16;
+const UNTAGGED: [(&str, &str); 3] = [("tag-status", "untagged"), ("older-than", "7d"), ("dry-run", "true")];
 
 /// The floor of reading so many pages and manifests, with so many requests in flight: the owner,
 /// the package and the first page one after another, and then everything side by side.
-fn floor(pages: u32, roots: u32) -> Duration {
-    let rounds = (pages - 1).div_ceil(CONCURRENCY);
-    API * (3 + rounds) + REGISTRY * (2 + roots.div_ceil(CONCURRENCY))
+fn floor(pages: u32, roots: u32, concurrency: u32) -> Duration {
+    let rounds = (pages - 1).div_ceil(concurrency);
+    API * (3 + rounds) + REGISTRY * (2 + roots.div_ceil(concurrency))
 }
 
 pub(crate) fn ten_thousand() {
     pure(2_000);
-    whole(2_000, 7.0, &[]);
-    whole(2_000, 0.0, &[]);
+    whole(2_000, 7.0, MOST, &[]);
+    whole(2_000, 0.0, MOST, &[]);
+    whole(2_000, 7.0, DEFAULT, &[]);
 }
 
 pub(crate) fn hundred_thousand() {
     pure(20_000);
     // more pages than points in a minute: without that limit it is the work that is measured
-    whole(20_000, 7.0, &[("points-per-minute", "0")]);
+    whole(20_000, 7.0, MOST, &[("points-per-minute", "0")]);
 }
 
 /// A whole dry run over images of five versions each.
-fn whole(images: u32, minutes: f64, more: &[(&str, &str)]) {
+fn whole(images: u32, minutes: f64, concurrency: u32, more: &[(&str, &str)]) {
     let simulator = far_away(attested_images(images, minutes));
-    let measured = measure(&simulator, &[&UNTAGGED[..], more].concat());
+    let in_flight = concurrency.to_string();
+    let more = [&[("concurrency", in_flight.as_str())], more].concat();
+    let measured = measure(&simulator, &[&UNTAGGED[..], &more].concat());
     assert_eq!((measured.ended.code, measured.ended.count("selected")), (Some(0), u64::from(images / 2 * 5)));
-    let what = format!("plan {} versions, pushed {minutes} minutes apart", images * 5);
-    let floor = floor(images * 5 / 100, images);
+    let what = format!("plan {} versions, pushed {minutes} minutes apart, concurrency {concurrency}", images * 5);
+    let floor = floor(images * 5 / 100, images, concurrency);
     line(&what, &measured.counted(), measured.took, Some(floor), Some(measured.memory));
     // the same again, with the plan as what is wanted: every version of it is looked at anew
     let report = fs::read(measured.ended.workspace().join(measured.ended.output("report"))).unwrap();
-    let inputs = [&[("from-report", "plan.json"), ("dry-run", "true"), ("concurrency", "90")], more].concat();
+    let inputs = [&[("from-report", "plan.json"), ("dry-run", "true")], more.as_slice()].concat();
     let measured = measure_with(&simulator, &inputs, Some(report));
     assert_eq!((measured.ended.code, measured.ended.count("selected")), (Some(0), u64::from(images / 2 * 5)));
     line(
@@ -135,6 +140,6 @@ pub(crate) fn two_thousand_packages() {
     let measured = measure(&simulator, &inputs);
     assert_eq!((measured.ended.code, measured.ended.count("selected")), (Some(0), u64::from(PACKAGES) * 15));
     let pages = PACKAGES / 100;
-    let floor = API * (2 + (pages - 1).div_ceil(CONCURRENCY) + PACKAGES.div_ceil(CONCURRENCY));
+    let floor = API * (2 + (pages - 1).div_ceil(MOST) + PACKAGES.div_ceil(MOST));
     line("plan 2,000 packages of 20 versions", &measured.counted(), measured.took, Some(floor), Some(measured.memory));
 }

@@ -258,6 +258,7 @@ fn entry_of(version: &Version, reason: String) -> VersionReport {
         after: Vec::new(),
         is_there: false,
         was_there: false,
+        is_settled: false,
         tags_back: version.tags.clone().unwrap_or_default(),
         outcome: Some(Outcome::Planned),
         error: None,

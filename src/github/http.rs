@@ -221,6 +221,7 @@ impl Http {
                 }
                 Err(NoAnswer { message, .. }) => {
                     drop(flight);
+                    let message = format!("{}: {message}", self.base.authority());
                     self.again(&mut call, FailureKind::Unreachable, message, None).await?;
                     continue;
                 }

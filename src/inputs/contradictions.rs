@@ -10,7 +10,7 @@ use crate::{model::PackageType, report::Mode};
 /// Complains of every contradiction.
 pub(super) fn find(
     raw: &RawInputs,
-    mode: Mode,
+    mode: Option<Mode>,
     package_type: PackageType,
     wider: &Wider,
     packages: &PackageSelection,
@@ -50,9 +50,11 @@ pub(super) fn find(
         }
     }
     match mode {
-        Mode::Delete => of_a_deletion(raw, wider, rules, complaints),
-        Mode::Restore => of_a_restoration(raw, wider, complaints),
-        Mode::Report => {
+        // what nobody knows cannot be contradicted
+        None => {}
+        Some(Mode::Delete) => of_a_deletion(raw, wider, rules, complaints),
+        Some(Mode::Restore) => of_a_restoration(raw, wider, complaints),
+        Some(Mode::Report) => {
             if raw.from_report.is_some() {
                 complaints.add("from-report", "it is for mode: delete and mode: restore");
             }
@@ -109,8 +111,8 @@ fn of_a_deletion(raw: &RawInputs, wider: &Wider, rules: &Rules, complaints: &mut
     if raw.tags.is_none() && raw.tag_status.is_none() {
         complaints.add(
             "tags",
-            "nothing says what may be deleted: set tags (or, for containers, tag-status), or name version-ids. \
-             older-than, keep-latest and group-by only narrow",
+            "nothing says what may be deleted: set tags (or, for containers, tag-status or one of delete-*-images), \
+             version-ids, target: packages or from-report. older-than, keep-latest and group-by only narrow",
         );
     }
     // zero narrows nothing

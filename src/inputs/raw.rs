@@ -118,7 +118,7 @@ pub(super) fn given(environment: &Environment) -> (BTreeMap<String, String>, Vec
             let near = nearest(&input.name, &known).map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default();
             let message = format!(
                 "there is no such input.{near} It may also come from an `env:` of the job, the step or the workflow \
-                 that sets {}",
+                 that sets {}: call that variable otherwise",
                 input.variable
             );
             complaints.push(Complaint::new(&input.name, message));

@@ -86,11 +86,11 @@ fn meaning(
 ) -> Option<Inputs> {
     let token = token(raw.token.as_deref(), complaints);
     let modes = [("delete", Mode::Delete), ("restore", Mode::Restore), ("report", Mode::Report)];
-    let mode = complaints.read("mode", raw.mode.as_deref(), |text| value::word(text, &modes));
+    let told = complaints.read("mode", raw.mode.as_deref(), |text| value::word(text, &modes));
     let types = PackageType::ALL.map(|package_type| (package_type.as_str(), package_type));
     let package_type = complaints.read("package-type", raw.package_type.as_deref(), |text| value::word(text, &types));
     // what others depend on: a word that is wrong is complained of, and its default stands in
-    let (mode, package_type) = (mode.unwrap_or(Mode::Delete), package_type.unwrap_or(PackageType::Container));
+    let (mode, package_type) = (told.unwrap_or(Mode::Delete), package_type.unwrap_or(PackageType::Container));
     let wider = wider(raw, complaints);
     let owner = owner(environment, raw, complaints);
     let mut packages = packages(environment, raw, mode, package_type, &wider, complaints);
@@ -119,7 +119,8 @@ fn meaning(
     let api = api.unwrap_or_else(|| "https://api.github.com".to_owned());
     let api_url = complaints.read("api-url", Some(&api), value::address);
     let registry_url = complaints.read("registry-url", raw.registry_url.as_deref(), value::address);
-    contradictions::find(raw, mode, package_type, &wider, &packages, &rules, complaints);
+    let known_mode = told.or(raw.mode.is_none().then_some(mode));
+    contradictions::find(raw, known_mode, package_type, &wider, &packages, &rules, complaints);
     let (token, owner, api_url) = (token?, owner?, api_url?);
     let registry_url = registry_url.or_else(|| registry_of(&api_url)).unwrap_or_else(|| api_url.clone());
     if let Some(earlier) = &earlier {

@@ -18,7 +18,10 @@ impl TagPattern {
     ///
     /// One line that says what is wrong with it.
     pub fn new(text: &str) -> Result<Self, String> {
-        let part = compile(text)?;
+        let part = compile(text).map_err(|error| match error.contains("look-around") {
+            true => format!("{error}: what must not match goes into exclude-tags"),
+            false => format!("{error} (patterns are regular expressions: what a shell writes * is .* here)"),
+        })?;
         let parsed = regex_syntax::parse(text).map_err(|error| one_line(&error.to_string()))?;
         // anchored as a parsed expression: in the text, an alternation or a comment would get in the way
         let anchored = Hir::concat(vec![Hir::look(Look::Start), parsed, Hir::look(Look::End)]);
@@ -43,14 +46,7 @@ impl TagPattern {
 
 /// Compiles a regex, with an error that fits on one line.
 pub(super) fn compile(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| {
-        let message = one_line(&error.to_string());
-        if message.contains("look-around") || message.contains("look-ahead") {
-            format!("look-around is not supported: {message}")
-        } else {
-            message
-        }
-    })
+    Regex::new(text).map_err(|error| one_line(&error.to_string()))
 }
 
 /// The last line of the regex crate's drawing is the reason.
@@ -151,7 +147,8 @@ mod tests {
             let error = TagPattern::new(pattern).expect_err(pattern);
             assert!(!error.is_empty() && !error.contains('\n'), "{error}");
         }
-        assert!(TagPattern::new("a(?=b)").is_err_and(|error| error.starts_with("look-around is not supported")));
+        assert!(TagPattern::new("a(?=b)").is_err_and(|error| error.contains("goes into exclude-tags")));
+        assert!(TagPattern::new("*").is_err_and(|error| error.contains("is .* here")));
     }
 
     proptest::proptest! {

@@ -41,7 +41,8 @@ pub(super) fn number(text: &str, least: u64, most: u64) -> Result<u64, String> {
 /// A share, with or without the percent sign.
 pub(super) fn percent(text: &str) -> Result<u8, String> {
     let digits = text.strip_suffix('%').map_or(text, str::trim_end);
-    let value = number(digits, 0, 100).map_err(|_| format!("{text} is not a share from 0% to 100%"))?;
+    let value =
+        number(digits, 0, 100).map_err(|_| format!("{text} is not a whole number of percent from 0% to 100%"))?;
     u8::try_from(value).map_err(|error| error.to_string())
 }
 
@@ -98,7 +99,12 @@ pub(super) fn address(text: &str) -> Result<Url, String> {
 /// The path of a file that lies below one of the roots, as far as the text tells; the first root
 /// is where relative paths start.
 pub(super) fn path_below(text: &str, roots: &[PathBuf]) -> Result<PathBuf, String> {
-    let outside = || format!("{text} is outside of the workspace: write it relative to the workspace");
+    let outside = || {
+        format!(
+            "{text} is outside of the workspace as this container sees it: write it relative to the workspace, without \
+             github.workspace or runner.temp, which are paths outside of the container"
+        )
+    };
     if text.ends_with('/') || text.chars().any(char::is_control) {
         return Err(format!("{text} names no file"));
     }

@@ -20,6 +20,7 @@ const MOST_LINES: usize = 1_000;
 pub fn plan(log: &Log, package: &PackageReport, changes_nothing: bool) {
     let selected = selected_by_image(package);
     let title = format!("{} {}: {}", package.package_type, package.name, headline(package, changes_nothing));
+    let changes_nothing = changes_nothing || package.refused;
     log.group(&title);
     if let Some(inventory) = &package.inventory {
         log.line(&format!("  {}", contents(inventory)));
@@ -69,13 +70,18 @@ fn more(log: &Log, count: usize, of_what: &str) {
 
 /// What happens (or happened) in a package, in a few words.
 pub(super) fn headline(package: &PackageReport, changes_nothing: bool) -> String {
-    let is_counted = |version: &VersionReport, decision| version.decision == decision && !is_settled(version);
+    match (package.error.is_some() && package.versions.is_empty(), package.refused) {
+        (true, _) => "could not be read".to_owned(),
+        (false, true) => format!("refused: {}", what_happens(package, true)),
+        (false, false) => what_happens(package, changes_nothing),
+    }
+}
+
+fn what_happens(package: &PackageReport, changes_nothing: bool) -> String {
+    let is_counted = |version: &VersionReport, decision| version.decision == decision && !version.is_settled;
     let count = |decision| package.versions.iter().filter(|version| is_counted(version, decision)).count();
     let total = package.versions.len();
     let versions = counted(total, "version");
-    if package.error.is_some() && total == 0 {
-        return "could not be read".to_owned();
-    }
     let is_planned = |version: &VersionReport| version.outcome == Some(Outcome::Planned);
     let is_over = package.versions.iter().any(|version| version.at.is_some());
     let (go, come, off) = match (changes_nothing, is_over, package.versions.iter().any(is_planned)) {
@@ -96,7 +102,8 @@ pub(super) fn headline(package: &PackageReport, changes_nothing: bool) -> String
         return format!("{versions}, of which nothing is selected");
     }
     if deleted + restored + retained + untagged == 0 {
-        return format!("nothing to do: {versions} as before");
+        let why = if package.error.is_some() { "left alone" } else { "nothing to do" };
+        return format!("{why}: {versions} as before");
     }
     let only_tags =
         package.versions.iter().filter(|version| version.is_there && is_counted(version, Decision::Restore));
@@ -117,7 +124,7 @@ pub(super) fn headline(package: &PackageReport, changes_nothing: bool) -> String
 
 fn word(version: &VersionReport, changes_nothing: bool) -> &'static str {
     match (version.decision, changes_nothing) {
-        _ if is_settled(version) => {
+        _ if version.is_settled => {
             if version.outcome == Some(Outcome::Gone) {
                 "is gone"
             } else {
@@ -130,11 +137,6 @@ fn word(version: &VersionReport, changes_nothing: bool) -> &'static str {
         (_, true) => "would go",
         _ => "goes",
     }
-}
-
-/// Whether nothing had to be tried to know what became of it.
-fn is_settled(version: &VersionReport) -> bool {
-    matches!(version.outcome, Some(Outcome::Skipped | Outcome::Gone)) && version.at.is_none()
 }
 
 /// What is in a package, in a line.
@@ -196,6 +198,12 @@ pub(super) fn status_sentence(report: &Report) -> &'static str {
         (Status::Complete, true) if report.mode == Mode::Report => "This is an inventory: nothing was changed.",
         (Status::Complete, true) => "This was a dry run: nothing was changed.",
         (Status::Complete, _) if selected == 0 => "There was nothing to do.",
+        (Status::Complete, _) if selected == skipped => {
+            "Nothing was changed: what was skipped has its reason beside it."
+        }
+        (Status::Complete, _) if skipped > 0 => {
+            "What was skipped has its reason beside it; all else that was planned has been dealt with."
+        }
         (Status::Complete | Status::Running, _) => "All that was planned has been dealt with.",
         (Status::Partial, _) => {
             "A rate limit or time-limit stopped the run. What was done stays done, and the next run goes on from there."
@@ -253,11 +261,12 @@ pub fn outcome(log: &Log, report: &Report) {
         deleted.filter(|version| version.decision == Decision::Delete && version.outcome == Some(Outcome::Done));
     let undo = "GitHub keeps deleted versions for 30 days";
     match (deleted.count(), &report.path) {
+        (0, Some(path)) if report.packages.is_empty() => log.line(&format!("the report: {path}")),
         (0, Some(path)) => log.line(&format!("every version and its reason: {path}")),
         (0, None) => {}
-        (_, Some(path)) => {
-            log.line(&format!("to undo: keep {path}, and run with mode: restore and from-report: {path}; {undo}"));
-        }
+        (_, Some(path)) => log.line(&format!(
+            "to undo: keep {path} as an artifact, and run with mode: restore and from-report: {path}; {undo}"
+        )),
         (_, None) => log.line(&format!("to undo: {undo}; the summary has the step")),
     }
 }
