@@ -1,8 +1,8 @@
 //! `cargo demo`: the real pipeline against a make-believe GitHub, without a token.
 //!
 //! An organization with images and packages: an inventory, a dry run that shows the plan, the plan
-//! applied, what went brought back, and the summary printed. `cargo demo -- FOLDER` puts the summaries
-//! of the inventory and of the clean-up there; `docs/pictures/make` renders them.
+//! applied, what went brought back, and the summary printed. `cargo demo -- FOLDER` keeps the summaries
+//! of the inventory and of the clean-up there, which `docs/pictures/make` renders, and the reports.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -30,7 +30,7 @@ fn main() -> ExitCode {
 
     heading("1. What is there? An inventory changes nothing");
     let told = demo.step(&[("mode", "report"), ("packages", "app")]);
-    demo.keep("inventory.md");
+    demo.keep("summary", "inventory.md");
 
     heading("2. A dry run: which images of pull requests would go, and what is left over without a tag?");
     let dry = [("dry-run", "true"), ("report-file", "plan.json")];
@@ -39,7 +39,8 @@ fn main() -> ExitCode {
     heading("3. Its report is the plan: exactly that is carried out");
     let applied = demo.step(&[("from-report", "plan.json"), ("report-file", "applied.json")]);
     println!("\nThe job summary, as Markdown:\n\n{}", demo.read("summary"));
-    demo.keep("clean-up.md");
+    demo.keep("summary", "clean-up.md");
+    ["plan.json", "applied.json"].into_iter().for_each(|report| demo.keep(report, report));
 
     heading("4. It was needed after all: back it comes, the parts of images first");
     let restored = demo.step(&[("mode", "restore"), ("from-report", "applied.json")]);
@@ -130,10 +131,10 @@ impl Demo {
         runtime.block_on(run(&environment, Rc::new(SystemClock::start()), stop, log))
     }
 
-    /// Keeps the last step's summary, if somebody asked for it.
-    fn keep(&self, name: &str) {
+    /// Keeps a file of the last step under this name, if somebody asked for it.
+    fn keep(&self, file: &str, name: &str) {
         if let Some(folder) = std::env::args_os().nth(1) {
-            fs::write(Path::new(&folder).join(name), self.read("summary")).expect("the folder for summaries");
+            fs::copy(self.folder.join(file), Path::new(&folder).join(name)).expect("the folder for what is kept");
         }
     }
 
