@@ -80,7 +80,10 @@ pub(super) fn package(report: &Report, package: &PackageReport, page: &mut Page)
     }
     let name = html(&shorten(&package.name, 200));
     page.force(&format!("### {} {name}\n\n{}.\n\n", package.package_type, headline(package, report.changes_nothing())));
-    not_done(package, page);
+    // of what a guard refuses, the package's error says all there is to say
+    if !package.refused {
+        not_done(package, page);
+    }
     let mut selected = selected_by_image(package);
     selected.sort_by_key(|version| rank(version.outcome));
     if !selected.is_empty() {
