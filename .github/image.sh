@@ -19,9 +19,14 @@ name() {
   echo "ghcr.io/${GITHUB_REPOSITORY,,}"
 }
 
+# What builds, and what lists the parts (SBOM): both make bytes that are signed.
+builder=moby/buildkit:v0.31.1@sha256:6b59b7df63a8cb9902736f9ddf7fcff8261613d3e7449b8ea8b7537fc399c03a
+scanner=docker/buildkit-syft-scanner:1.12.0@sha256:ae4f3b554449e7e25548e7d8ccc029d17357348e30c6e3df01b92bc93654d6a9
+
 # A builder that can rewrite times and attach attestations; the default one cannot.
 buildx() {
-  docker buildx inspect tidy-packages >/dev/null 2>&1 || docker buildx create --name tidy-packages >/dev/null
+  docker buildx inspect tidy-packages >/dev/null 2>&1 ||
+    docker buildx create --name tidy-packages --driver-opt "image=$builder" >/dev/null
   # files are as old as the commit, so that building again gives the same bytes (https://reproducible-builds.org)
   SOURCE_DATE_EPOCH=$(git log -1 --format=%ct) docker buildx build --builder tidy-packages \
     --label "org.opencontainers.image.source=https://github.com/$GITHUB_REPOSITORY" "$@" .
@@ -57,9 +62,9 @@ sha256() {
 push() {
   local metadata=$folder/metadata.json image
   image=$(name)
-  buildx --provenance=mode=max --sbom=true --metadata-file "$metadata" \
+  buildx --attest type=provenance,mode=max --attest "type=sbom,generator=$scanner" --metadata-file "$metadata" \
     --output "type=image,name=$image,push-by-digest=true,name-canonical=true,push=true,rewrite-timestamp=true" >&2
-  grep --only-matching '"containerimage.digest": *"[^"]*"' "$metadata" | sha256
+  grep --only-matching '"containerimage.digest": *"[^"]*"' "$metadata" | sha256 || fail "buildx told no digest"
 }
 
 join() {
@@ -71,14 +76,22 @@ join() {
   done
   docker buildx imagetools create --tag "$image:$version" \
     --annotation "index:org.opencontainers.image.source=https://github.com/$GITHUB_REPOSITORY" \
-    --annotation "index:org.opencontainers.image.version=$version" "${@/#/$image@}" >&2
-  digest=$(docker buildx imagetools inspect --format '{{json .Manifest}}' "$image:$version" | sha256)
+    --annotation "index:org.opencontainers.image.version=$version" \
+    --annotation "index:org.opencontainers.image.description=$(label description)" \
+    --annotation "index:org.opencontainers.image.licenses=$(label licenses)" "${@/#/$image@}" >&2
+  digest=$(docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$image:$version" | sha256)
   echo "$image:$version@$digest"
 }
 
+# What the Dockerfile says of the image; GitHub shows it of an index only if the index says it too.
+label() {
+  sed -nE "s/.*org\.opencontainers\.image\.$1=\"([^\"]*)\".*/\1/p" Dockerfile
+}
+
 anonymous() {
-  docker run --rm --pull always "$1" --version || fail \
-    "$1 cannot be pulled without a token: make the package public (its settings, Danger Zone), then run this again"
+  docker pull --quiet "$1" || fail \
+    "$1 cannot be pulled without a token: make the package public (its settings, Danger Zone), then 'Re-run failed jobs'"
+  docker run --rm "$1" --version || fail "$1 does not start"
 }
 
 folder=$(mktemp -d)

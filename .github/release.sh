@@ -3,10 +3,13 @@
 #
 #   check VERSION              whether VERSION can be released from this commit
 #   prepare VERSION DATE       writes VERSION into Cargo.toml and Cargo.lock, and heads its part of CHANGELOG.md
+#   commit VERSION DATE        the same as a commit, which is what the image is built from
+#   current                    whether main still has the workflows of this commit
 #   notes VERSION              prints the part of CHANGELOG.md
 #   pin REFERENCE              lets action.yml run that image: ghcr.io/…:VERSION@sha256:…
 #   publish VERSION DATE REFERENCE
-#                              commits the two changes and pushes them as the tags vVERSION and vMAJOR, and to main
+#                              commits the two changes and pushes them as the tags vVERSION and vMAJOR, and to main;
+#                              what a run before this one left half-way is ended
 #
 # DRY_RUN=true tells what it would push. Needs git, sed and awk.
 set -euo pipefail
@@ -24,9 +27,41 @@ is_version() {
 
 check() {
   is_version "$1" || fail "'$1' is no version: 1.2.3 or 1.2.3-rc.1, without v"
-  if git rev-parse --quiet --verify "refs/tags/v$1" >/dev/null; then fail "v$1 exists already"; fi
+  if git rev-parse --quiet --verify "refs/tags/v$1" >/dev/null; then
+    fail "v$1 exists already. Where its release ended half-way, use 'Re-run failed jobs' of that run"
+  fi
+  can_be_released "$1"
+}
+
+# What has to hold also where the tag is there already.
+can_be_released() {
+  local newest
+  is_version "$1" || fail "'$1' is no version: 1.2.3 or 1.2.3-rc.1, without v"
   grep --quiet '^  image: Dockerfile$' action.yml || fail "action.yml names an image already: release from main"
   [ -n "$(part Unreleased)" ] || fail "CHANGELOG.md has nothing under Unreleased"
+  # what is released is all of main: it would come after the newest release whatever number it has
+  newest=$(released | { grep --invert-match --line-regexp --fixed-strings -e "$1" || true; } | tail -n 1)
+  [ -n "$newest" ] || return 0
+  is_older "$newest" "${1%%-*}" || fail "$1 is not newer than the release $newest"
+  [ -n "$(part "$newest")" ] || fail "main does not have the release $newest: merge v$newest^ first"
+}
+
+# The versions that are released, without pre-releases, the newest last.
+released() {
+  git tag --list 'v*.*.*' | sed 's/^v//' | { grep -v -- - || true; } | sort --version-sort
+}
+
+# Whether the first version comes before the second one.
+is_older() {
+  [ "$1" != "$2" ] && [ "$(printf '%s\n' "$1" "$2" | sort --version-sort | head -n 1)" = "$1" ]
+}
+
+# GITHUB_TOKEN may not push a commit whose workflows are others than those on a branch; no permission lifts that.
+current() {
+  [ "${DRY_RUN:-false}" = false ] || return 0
+  git fetch --quiet origin main
+  git diff --quiet HEAD FETCH_HEAD -- .github/workflows ||
+    fail "main has other workflows by now, and GITHUB_TOKEN may not push past them: start the release again"
 }
 
 # The lines below a heading of CHANGELOG.md, without the empty ones around them.
@@ -62,18 +97,18 @@ pin() {
   edit action.yml "s|^  image: Dockerfile$|  image: docker://$1|" "  image: docker://$1"
 }
 
-# Whether no released version of the same major is newer.
-is_newest_of_major() {
-  local newest
-  newest=$({
-    git tag --list "v${1%%.*}.*" | sed 's/^v//' | { grep -v -- - || true; }
-    echo "$1"
-  } | sort --version-sort | tail -n 1)
-  [ "$newest" = "$1" ]
+commit() {
+  prepare "$1" "$2"
+  record "Release $1"
 }
 
-commit() {
-  git -c user.name='github-actions[bot]' -c user.email='41898282+github-actions[bot]@users.noreply.github.com' \
+# Commits what was changed, with the time of the commit before: another run makes the same commit of it, and whoever
+# builds the image from it gives its files the same time.
+record() {
+  local time
+  time=$(git log -1 --format=%cI)
+  GIT_AUTHOR_DATE=$time GIT_COMMITTER_DATE=$time \
+    git -c user.name='github-actions[bot]' -c user.email='41898282+github-actions[bot]@users.noreply.github.com' \
     commit --quiet --all --message "$1"
 }
 
@@ -86,27 +121,29 @@ push() {
 }
 
 publish() {
-  local version=$1 date=$2 reference=$3 released
-  check "$version"
-  prepare "$version" "$date"
-  commit "Release $version"
-  released=$(git rev-parse HEAD)
+  local version=$1 date=$2 reference=$3 before
+  can_be_released "$version"
+  current
+  commit "$version" "$date"
+  before=$(git rev-parse HEAD)
   pin "$reference"
-  commit "Run the image of $version by its digest"
-  git tag "v$version"
-  push origin "refs/tags/v$version"
-  # a pre-release, or a fix of an older minor version, is not what the users of v1 wait for
-  if [[ $version != *-* ]] && is_newest_of_major "$version"; then
-    push --force origin "HEAD:refs/tags/v${version%%.*}"
+  record "Run the image of $version by its digest"
+  git tag "v$version" 2>/dev/null || [ "$(git rev-parse "v$version^{commit}")" = "$(git rev-parse HEAD)" ] ||
+    fail "v$version exists already, and is another commit"
+  # a pre-release is not what the users of v1 wait for, and what it brings is still to be released
+  if [[ $version == *-* ]]; then
+    push origin "refs/tags/v$version"
+    return
   fi
+  push --atomic origin "refs/tags/v$version" "+HEAD:refs/tags/v${version%%.*}"
   # main may be protected, or have moved on: the release is out all the same
-  if ! push origin "$released:refs/heads/main"; then
-    echo "::warning title=Release::v$version is out, but main does not have its commit: git merge v$version^"
+  if ! push origin "$before:refs/heads/main"; then
+    echo "::warning title=Release::v$version is out, but main does not have its commit: merge v$version^ into it"
   fi
 }
 
 command=${1:-}
 case "$command:$#" in
-  check:2 | prepare:3 | notes:2 | pin:2 | publish:4) shift && "$command" "$@" ;;
-  *) fail "call it as its head says: check VERSION, prepare VERSION DATE, notes VERSION, pin REFERENCE, publish VERSION DATE REFERENCE" ;;
+  check:2 | prepare:3 | commit:3 | current:1 | notes:2 | pin:2 | publish:4) shift && "$command" "$@" ;;
+  *) fail "call it as its head says: check, prepare, commit, current, notes, pin or publish, with what they need" ;;
 esac

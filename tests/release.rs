@@ -10,8 +10,8 @@ const REFERENCE: &str = "ghcr.io/octo-org/tidy-packages:1.0.0@sha256:\
                          1af93c620ff22147bd4cf2cd9d0b19dc8fa2bcd23d1ff1fdd67b5b6a6aa5d1d4";
 
 /// What the script changes, and the script.
-const FILES: [&str; 6] =
-    ["Cargo.toml", "Cargo.lock", "CHANGELOG.md", "action.yml", ".github/release.sh", ".github/image.sh"];
+const FILES: [&str; 7] =
+    ["Cargo.toml", "Cargo.lock", "CHANGELOG.md", "action.yml", "Dockerfile", ".github/release.sh", ".github/image.sh"];
 
 /// A clone with one commit on main, and the repository it was pushed to.
 struct Repository {
@@ -159,8 +159,7 @@ fn a_release_is_two_commits_and_only_the_tags_have_the_second() {
 #[test]
 fn the_floating_tag_follows_the_newest_release_of_its_major_version() {
     let repository = Repository::new();
-    let releases =
-        [("1.9.0", "1.9.0"), ("1.10.0", "1.10.0"), ("1.9.1", "1.10.0"), ("1.11.0-rc.1", "1.10.0"), ("2.0.0", "1.10.0")];
+    let releases = [("1.9.0", "1.9.0"), ("1.10.0", "1.10.0"), ("1.11.0-rc.1", "1.10.0"), ("2.0.0", "1.10.0")];
     for (version, first) in releases {
         let told = repository.publish(version);
         assert!(told.succeeded, "{version}: {}", told.text);
@@ -168,11 +167,76 @@ fn the_floating_tag_follows_the_newest_release_of_its_major_version() {
         repository.next();
     }
     assert_eq!(repository.commit_of("v2"), repository.commit_of("v2.0.0"));
+    // what a pre-release brings is still to be released
+    let changes = repository.file("main", "CHANGELOG.md");
     assert!(
-        repository
-            .file("main", "CHANGELOG.md")
-            .contains("## 2.0.0 - 2026-11-23\n\n- Another change.\n\n## 1.11.0-rc.1")
+        changes.contains("## 2.0.0 - 2026-11-23\n\n- Another change.\n\n- Another change.\n\n## 1.10.0"),
+        "{changes}"
     );
+    assert!(!changes.contains("rc.1"), "{changes}");
+    for older in ["1.9.1", "1.11.0", "2.0.0-rc.1"] {
+        let told = repository.release(&["check", older]);
+        assert!(!told.succeeded && told.text.contains("is not newer than the release 2.0.0"), "{older}: {}", told.text);
+    }
+}
+
+#[test]
+fn a_release_that_ended_half_way_is_ended_by_another_run_of_the_same() {
+    let repository = Repository::new();
+    let origin = repository.folder.path().join("origin");
+    let hook = origin.join("hooks/update");
+    fs::create_dir_all(origin.join("hooks")).unwrap();
+    // both tags go at once: where one of them is refused, neither is there
+    fs::write(&hook, "#!/bin/sh\n[ \"$1\" != refs/tags/v1 ]\n").unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(!repository.publish("1.0.0").succeeded);
+    assert_eq!(repository.tags(), "");
+    // a refused main leaves the tags, and the next run of the same finds them
+    fs::write(&hook, "#!/bin/sh\n[ \"$1\" != refs/heads/main ]\n").unwrap();
+    repository.git("reset --quiet --hard origin/main");
+    let told = repository.publish("1.0.0");
+    assert!(told.succeeded && told.text.contains("merge v1.0.0^ into it"), "{}", told.text);
+    assert_eq!(repository.tags(), "v1 v1.0.0");
+    let released = repository.commit_of("v1.0.0");
+    fs::remove_file(&hook).unwrap();
+    repository.git("reset --quiet --hard origin/main");
+    let told = repository.publish("1.0.0");
+    assert!(told.succeeded, "{}", told.text);
+    assert_eq!(
+        (repository.commit_of("v1.0.0"), repository.commit_of("main")),
+        (released.clone(), repository.commit_of("v1.0.0~1"))
+    );
+    // another image is another release
+    repository.git(&format!("reset --quiet --hard {released}~2"));
+    let told = repository.release(&["publish", "1.0.0", "2026-11-23", &REFERENCE.replace("1af93c", "2af93c")]);
+    assert!(!told.succeeded && told.text.contains("is another commit"), "{}", told.text);
+    // the image was built from the commit that main got
+    repository.git(&format!("reset --quiet --hard {released}~2"));
+    assert!(repository.release(&["commit", "1.0.0", "2026-11-23"]).succeeded);
+    assert_eq!(repository.git("rev-parse HEAD"), repository.commit_of("main"));
+}
+
+#[test]
+fn the_next_release_waits_until_main_has_the_last_one() {
+    let repository = Repository::new();
+    let before = repository.commit_of("main");
+    assert!(repository.publish("1.0.0").succeeded);
+    repository.git(&format!("push --quiet --force origin {before}:refs/heads/main"));
+    repository.next();
+    let told = repository.release(&["check", "1.0.1"]);
+    assert!(!told.succeeded && told.text.contains("main does not have the release 1.0.0"), "{}", told.text);
+}
+
+#[test]
+fn nothing_is_pushed_past_other_workflows_on_main() {
+    let repository = Repository::new();
+    fs::create_dir_all(repository.folder.path().join("clone/.github/workflows")).unwrap();
+    repository.write(".github/workflows/new.yml", "name: New");
+    repository.commit("Meanwhile");
+    repository.git("reset --quiet --hard HEAD~1");
+    let told = repository.publish("1.0.0");
+    assert!(!told.succeeded && told.text.contains("start the release again"), "{}", told.text);
+    assert_eq!(repository.tags(), "");
 }
 
 #[test]
@@ -215,7 +279,7 @@ fn a_main_that_moved_on_is_left_as_it_is_and_told() {
     let moved_on = repository.commit_of("main");
     repository.git("reset --quiet --hard HEAD~1");
     let told = repository.publish("1.0.0");
-    assert!(told.succeeded && told.text.contains("git merge v1.0.0^"), "{}", told.text);
+    assert!(told.succeeded && told.text.contains("merge v1.0.0^ into it"), "{}", told.text);
     assert_eq!((repository.tags().as_str(), repository.commit_of("main")), ("v1 v1.0.0", moved_on));
 }
 
@@ -227,16 +291,14 @@ fn a_dry_run_tells_what_it_would_push_and_pushes_nothing() {
     let told = repository.run("bash", &arguments, true);
     assert!(told.succeeded, "{}", told.text);
     let pushes: Vec<_> = told.text.lines().filter(|line| line.starts_with("would run: git push ")).collect();
-    assert_eq!(pushes.len(), 3, "{}", told.text);
+    assert_eq!(pushes.len(), 2, "{}", told.text);
     assert_eq!((repository.tags().as_str(), repository.commit_of("main")), ("", before));
 }
 
 #[test]
 fn both_architectures_become_one_image_of_the_repositorys_name() {
     let repository = Repository::new();
-    repository.docker(
-        r#"case "$3" in inspect) echo '{"digest":"sha256:8df5d3","manifests":[{"digest":"sha256:aa"}]}' ;; esac"#,
-    );
+    repository.docker(r#"case "$3" in inspect) echo sha256:8df5d3 ;; esac"#);
     let image = |arguments: &[&str]| repository.run("bash", &[&[".github/image.sh"], arguments].concat(), false);
     assert_eq!(image(&["name"]).text, "ghcr.io/octo-org/tidy-packages\n");
     let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
@@ -245,6 +307,7 @@ fn both_architectures_become_one_image_of_the_repositorys_name() {
     let calls = fs::read_to_string(repository.folder.path().join("docker-calls")).unwrap();
     for part in [
         "buildx imagetools create --tag ghcr.io/octo-org/tidy-packages:1.0.0 ",
+        "index:org.opencontainers.image.description=A GitHub Action that ",
         &format!(" ghcr.io/octo-org/tidy-packages@{}", digest("a")),
         &format!(" ghcr.io/octo-org/tidy-packages@{}", digest("b")),
     ] {
@@ -256,11 +319,45 @@ fn both_architectures_become_one_image_of_the_repositorys_name() {
 }
 
 #[test]
+fn an_architecture_is_pushed_by_its_digest_with_what_it_is_made_of() {
+    let repository = Repository::new();
+    let metadata = |text: &str| {
+        let script = r#"
+            for argument in "$@"; do
+              if [ "$before" = --metadata-file ]; then echo 'METADATA' >"$argument"; fi
+              before=$argument
+            done"#;
+        repository.docker(&script.replace("METADATA", text));
+    };
+    metadata(
+        r#"{"buildx.build.provenance":{"digest":"sha256:00"},"containerimage.config.digest":"sha256:11",
+            "containerimage.descriptor":{"digest":"sha256:22"},"containerimage.digest":"sha256:1af93c"}"#,
+    );
+    let told = repository.run("bash", &[".github/image.sh", "push"], false);
+    assert_eq!((told.succeeded, told.text.as_str()), (true, "sha256:1af93c\n"));
+    let calls = fs::read_to_string(repository.folder.path().join("docker-calls")).unwrap();
+    for part in [
+        "--attest type=provenance,mode=max ",
+        "--attest type=sbom,generator=docker/buildkit-syft-scanner:",
+        "name=ghcr.io/octo-org/tidy-packages,push-by-digest=true,",
+        ",push=true,",
+    ] {
+        assert!(calls.contains(part), "{part}: {calls}");
+    }
+    metadata("{}");
+    let told = repository.run("bash", &[".github/image.sh", "push"], false);
+    assert!(!told.succeeded && told.text.contains("buildx told no digest"), "{}", told.text);
+}
+
+#[test]
 fn an_image_that_only_its_owner_can_pull_is_not_released() {
     let repository = Repository::new();
-    repository.docker("exit 125");
+    repository.docker("exit 1");
     let told = repository.run("bash", &[".github/image.sh", "anonymous", REFERENCE], false);
     assert!(!told.succeeded && told.text.contains("make the package public"), "{}", told.text);
+    repository.docker("[ $1 != run ]");
+    let told = repository.run("bash", &[".github/image.sh", "anonymous", REFERENCE], false);
+    assert!(!told.succeeded && told.text.contains("does not start"), "{}", told.text);
 }
 
 #[test]

@@ -30,6 +30,17 @@ use simulator::{GitHub, Simulator, Token};
 /// What a package has to begin with, so that nothing else can ever be meant.
 const THROWN_AWAY: &str = "tidy-packages-live-";
 
+/// A walk that comes to no end leaves nothing behind either.
+struct ThrownAway<'a>(&'a Service);
+
+impl Drop for ThrownAway<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("throwing {} away: {}", self.0.package, self.0.package(reqwest::Method::DELETE, "").told());
+        }
+    }
+}
+
 fn is_meant(package: &str) -> bool {
     package
         .strip_prefix(THROWN_AWAY)
@@ -78,7 +89,9 @@ fn github_is_as_it_is_assumed_to_be() {
         &variable("TIDY_LIVE_OWNER"),
         &package,
     );
+    let thrown_away = ThrownAway(&service);
     let observations = walk::walk(&service);
+    drop(thrown_away);
     let table = observations.table();
     println!("{table}");
     if let Ok(summary) = std::env::var("GITHUB_STEP_SUMMARY") {

@@ -84,6 +84,7 @@ pub fn walk(service: &Service) -> Observations {
     untag(service, &mut seen, &double_digest);
     last_tagged(service, &mut seen, &plain_digest);
     whole_package(service, &mut seen);
+    limits(service, &mut seen);
     seen
 }
 
@@ -129,12 +130,6 @@ fn errors(service: &Service, seen: &mut Observations, plain: &str) {
     seen.assume("restoring what never was", 404, service.package(Method::POST, "/versions/1/restore").status);
     seen.assume("a version that never was", 404, service.package(Method::GET, "/versions/1").status);
     seen.assume("deleting what never was", 404, service.package(Method::DELETE, "/versions/1").status);
-    // 80 of what GitHub calls content-generating are allowed in a minute; that deletions are such, nobody has said
-    let refused = (1..=90).find_map(|number| {
-        let answer = service.package(Method::DELETE, "/versions/1");
-        (answer.status != 404).then(|| format!("number {number}: {}", answer.told()))
-    });
-    seen.note("of 90 deletions in a row, the first that meets a limit", refused.as_deref().unwrap_or("none"));
     let unknown = service.api(Method::GET, &format!("/users/{}/packages?package_type=unknown", service.owner));
     seen.note("a type of packages that is none", unknown.told());
 }
@@ -199,7 +194,7 @@ fn last_tagged(service: &Service, seen: &mut Observations, plain: &str) {
 }
 
 fn whole_package(service: &Service, seen: &mut Observations) {
-    let step = || service.step().inputs("target=packages exclude-tags=none");
+    let step = || service.step().inputs("target=packages exclude-tags=none untagged-grace=0s");
     let ended = step().run();
     seen.assume("the whole package goes", "complete", ended.output("status"));
     seen.assume("it is gone", 404, service.package(Method::GET, "").status);
@@ -208,4 +203,14 @@ fn whole_package(service: &Service, seen: &mut Observations) {
     let versions = service.until(|| Some(service.versions("active")).filter(|versions| !versions.is_empty()));
     seen.assume("with its versions", 1, versions.map_or(0, |versions| versions.len()));
     seen.assume("and goes again", "complete", step().run().output("status"));
+}
+
+/// The last question, since what comes after a limit says nothing.
+fn limits(service: &Service, seen: &mut Observations) {
+    // 80 of what GitHub calls content-generating are allowed in a minute; that deletions are such, nobody has said
+    let refused = (1..=90).find_map(|number| {
+        let answer = service.package(Method::DELETE, "/versions/1");
+        (answer.status != 404).then(|| format!("number {number}: {}", answer.told()))
+    });
+    seen.note("of 90 deletions in a row, the first that meets a limit", refused.as_deref().unwrap_or("none"));
 }
