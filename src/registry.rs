@@ -3,11 +3,11 @@
 //! See the OCI distribution specification (<https://github.com/opencontainers/distribution-spec>).
 //! `ghcr.io` has no referrers endpoint and deletes nothing; both are done by other means.
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use reqwest::{
     Method, Url,
-    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, WWW_AUTHENTICATE},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -342,7 +342,7 @@ impl Registry {
                 continue;
             }
             let message = self.message(&received);
-            let header = received.number(RETRY_AFTER.as_str()).map(Duration::from_secs);
+            let header = self.transport.asked_wait(&received);
             let seen = Seen {
                 status: received.status,
                 retry_after: header.or_else(|| named_wait(&message)),

@@ -2,7 +2,11 @@
 
 use std::{cell::RefCell, future::Future, rc::Rc, time::Duration};
 
-use reqwest::{Client, Method, RequestBuilder, Response, Url, header::HeaderMap};
+use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
+use reqwest::{
+    Client, Method, RequestBuilder, Response, Url,
+    header::{DATE, HeaderMap, RETRY_AFTER},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::Clock;
@@ -42,6 +46,11 @@ impl Received {
     /// A header that is a whole number.
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         self.header(name)?.trim().parse().ok()
+    }
+
+    /// A header that is a moment (RFC 9110, section 5.6.7).
+    pub(crate) fn moment(&self, name: &str) -> Option<Timestamp> {
+        rfc2822::DateTimeParser::new().parse_timestamp(self.header(name)?).ok()
     }
 }
 
@@ -122,6 +131,20 @@ impl Transport {
             body.extend_from_slice(&chunk);
         }
         Ok(body)
+    }
+
+    /// What time it is by the server's clock, or by the own one where an answer has no time.
+    pub(crate) fn time_of(&self, received: &Received) -> Timestamp {
+        received.moment(DATE.as_str()).unwrap_or_else(|| self.clock.now())
+    }
+
+    /// How long an answer asks to wait: so many seconds, or until a moment (RFC 9110, section 10.2.3).
+    pub(crate) fn asked_wait(&self, received: &Received) -> Option<Duration> {
+        let seconds = received.number(RETRY_AFTER.as_str()).map(Duration::from_secs);
+        seconds.or_else(|| {
+            let until = received.moment(RETRY_AFTER.as_str())?;
+            Some(until.duration_since(self.time_of(received)).max(SignedDuration::ZERO).unsigned_abs())
+        })
     }
 
     /// A body without secrets, should a server send one back in the midst of what is told later.

@@ -8,10 +8,10 @@ use std::{
     time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{
     Method, Url,
-    header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{ACCEPT, AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION},
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -298,7 +298,7 @@ impl Http {
 
     /// Takes in what every answer tells: the time, the token's scopes, the primary limit.
     fn observe(&self, received: &Received) {
-        let date = received.header(DATE.as_str()).and_then(moment);
+        let date = received.moment(DATE.as_str());
         if self.date.get().is_none() {
             self.date.set(date);
         }
@@ -321,14 +321,13 @@ impl Http {
     /// How long until the primary limit resets, by GitHub's clock where it told the time.
     fn resets_in(&self, received: &Received) -> Option<Duration> {
         let reset = Timestamp::from_second(received.number("x-ratelimit-reset")?.try_into().ok()?).ok()?;
-        let now = received.header(DATE.as_str()).and_then(moment).unwrap_or_else(|| self.clock.now());
-        Some(reset.duration_since(now).max(SignedDuration::ZERO).unsigned_abs())
+        Some(reset.duration_since(self.transport.time_of(received)).max(SignedDuration::ZERO).unsigned_abs())
     }
 
     fn seen<'a>(&self, received: &Received, message: &'a str) -> Seen<'a> {
         Seen {
             status: received.status,
-            retry_after: received.number(RETRY_AFTER.as_str()).map(Duration::from_secs),
+            retry_after: self.transport.asked_wait(received),
             remaining: received.number("x-ratelimit-remaining"),
             resets_in: self.resets_in(received),
             message,
@@ -364,9 +363,4 @@ impl Http {
     pub(super) fn lane(&self) -> &Lane {
         &self.lane
     }
-}
-
-/// A moment as HTTP writes it (RFC 9110, section 5.6.7).
-fn moment(text: &str) -> Option<Timestamp> {
-    rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }

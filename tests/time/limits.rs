@@ -23,6 +23,19 @@ fn limited_for(seconds: u64) -> Effect {
     Effect::Answer(Answer::observed("secondary-rate-limit").header("retry-after", &seconds.to_string()))
 }
 
+/// A header may name a moment instead of seconds (RFC 9110, section 10.2.3).
+#[test]
+fn a_limit_that_lasts_until_a_moment_is_waited_out() {
+    let clock = VirtualClock::default();
+    let until = (midnight() + SignedDuration::from_secs(90)).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let limit = Effect::Answer(Answer::observed("secondary-rate-limit").header("retry-after", &until));
+    let github = world(&clock, vec![old("pr-1"), old("v1")]);
+    let simulator = Simulator::start(github.fault(Fault::on("DELETE", "/versions/", limit).times(1)));
+    let ended = run_step(&clock, &simulator, &[("tags", "pr-.*")]);
+    assert_eq!((ended.status, ended.count("deleted")), (Status::Complete, 1), "{}", ended.log);
+    assert_eq!(ended.waits.first(), Some(&90));
+}
+
 /// The root of one image is under way, the next has no room: the first is never ended.
 #[test]
 fn what_is_begun_is_ended_though_the_next_image_has_no_room() {
