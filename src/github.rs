@@ -258,7 +258,8 @@ impl GitHub {
         Ok(self.http.read::<wire::Version>(address).await?.body.into_model(package.package_type))
     }
 
-    /// `DELETE …/versions/{package_version_id}`, sent no later than `until` by [`Clock::elapsed`](crate::clock::Clock::elapsed).
+    /// `DELETE …/versions/{package_version_id}`, sent no later than `until` by
+    /// [`Clock::elapsed`](crate::clock::Clock::elapsed).
     ///
     /// # Errors
     ///

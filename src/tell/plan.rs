@@ -199,7 +199,7 @@ pub(super) fn status_sentence(report: &Report) -> &'static str {
         (Status::Complete, true) => "This was a dry run: nothing was changed.",
         (Status::Complete, _) if selected == 0 => "There was nothing to do.",
         (Status::Complete, _) if selected == skipped => {
-            "Nothing was changed: what was skipped has its reason beside it."
+            "What was selected was skipped, each version for the reason beside it."
         }
         (Status::Complete, _) if skipped > 0 => {
             "What was skipped has its reason beside it; all else that was planned has been dealt with."
